@@ -1,0 +1,184 @@
+"""Commands: what shall happen at a vendor, in the imperative. Each class is the value of one CloudEvents type.
+
+A command names things as the policy does (``queue: NOC`` or an id); the executor resolves names against the tenant's
+metadata. ``effect_key`` names the effect, not the command: two commands that mean the same effect carry the same one,
+and an effect once attempted without a certain outcome is looked up before any further call.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import ClassVar, Literal
+
+from schemas.model import Model
+
+#: A picklist entry, type or product, by its label or by its id.
+Name = str | int
+
+
+class Lane(IntEnum):
+    """The order in which an executor prefers work: what frees a technician comes first, bulk work last."""
+
+    CLOSE = 0
+    CREATE = 1
+    REOPEN = 2
+    NOTE = 3
+    ITEM = 4
+
+
+class Command(Model):
+    """What all commands carry: the device key, the incident (its external id) and the organization, for fairness."""
+
+    ce_type: ClassVar[str]
+    topic: ClassVar[str]
+    lane: ClassVar[Lane]
+
+    key: str
+    effect_key: str
+    incident: str | None = None
+    organization_id: int | None = None
+
+
+class CreateTicket(Command):
+    """Open the ticket of an incident. ``external_id`` is its identity; ``due_at`` is in epoch milliseconds."""
+
+    ce_type: ClassVar[str] = "lockstep.command.create-ticket.v1"
+    topic: ClassVar[str] = "autotask.ticket-commands"
+    lane: ClassVar[Lane] = Lane.CREATE
+
+    external_id: str
+    company_id: int
+    title: str
+    description: str
+    queue: Name
+    status: Name
+    priority: Name
+    due_at: int
+    ticket_type: Name | None = None
+    source: Name | None = None
+    category: Name | None = None
+    configuration_item_id: int | None = None
+
+
+class AppendTicketNote(Command):
+    """Add an internal note to a ticket. ``mark`` stands in the note's title and identifies the effect."""
+
+    ce_type: ClassVar[str] = "lockstep.command.append-ticket-note.v1"
+    topic: ClassVar[str] = "autotask.ticket-commands"
+    lane: ClassVar[Lane] = Lane.NOTE
+
+    ticket_id: int
+    mark: str
+    title: str
+    text: str
+    note_type: Name
+
+
+class CompleteTicket(Command):
+    """Complete a ticket with a resolution text; a ticket that is already complete is left alone."""
+
+    ce_type: ClassVar[str] = "lockstep.command.complete-ticket.v1"
+    topic: ClassVar[str] = "autotask.ticket-commands"
+    lane: ClassVar[Lane] = Lane.CLOSE
+
+    ticket_id: int
+    status: Name
+    resolution: str
+
+
+class ReopenTicket(Command):
+    """Set a ticket that we completed back to a working status."""
+
+    ce_type: ClassVar[str] = "lockstep.command.reopen-ticket.v1"
+    topic: ClassVar[str] = "autotask.ticket-commands"
+    lane: ClassVar[Lane] = Lane.REOPEN
+
+    ticket_id: int
+    status: Name
+    note: str
+
+
+MatchStep = Literal["device_key", "device_uid", "serial", "mac", "hostname"]
+
+
+class UpsertConfigurationItem(Command):
+    """Make the device's configuration item look like this: found by ``reference_number`` within the company, then by
+    ``match`` in that order, else created. Only differences are written; nothing is written where there are none.
+
+    ``fields`` maps names of user-defined fields to their text. ``item_id`` is a hint from an earlier outcome.
+    """
+
+    ce_type: ClassVar[str] = "lockstep.command.upsert-configuration-item.v1"
+    topic: ClassVar[str] = "autotask.device-commands"
+    lane: ClassVar[Lane] = Lane.ITEM
+
+    company_id: int
+    reference_number: str
+    title: str
+    product: Name
+    item_type: Name | None = None
+    category: Name | None = None
+    serial: str = ""
+    device_uid: str | None = None
+    mac_addresses: tuple[str, ...] = ()
+    hostname: str = ""
+    item_id: int | None = None
+    match: tuple[MatchStep, ...] = ()
+    fields: dict[str, str] = {}
+
+
+class RetireConfigurationItem(Command):
+    """Set the device's item inactive, after reading that it still names this device in ``referenceNumber``."""
+
+    ce_type: ClassVar[str] = "lockstep.command.retire-configuration-item.v1"
+    topic: ClassVar[str] = "autotask.device-commands"
+    lane: ClassVar[Lane] = Lane.ITEM
+
+    company_id: int
+    reference_number: str
+    serial: str = ""
+    item_id: int | None = None
+
+
+class ResetAlert(Command):
+    """Reset an active alert in NinjaOne. An alert that is already gone counts as done."""
+
+    ce_type: ClassVar[str] = "lockstep.command.reset-alert.v1"
+    topic: ClassVar[str] = "ninjaone.commands"
+    lane: ClassVar[Lane] = Lane.CLOSE
+
+    uid: str
+    device_id: int | None = None
+    note: str = ""
+
+
+class WithdrawCommand(Command):
+    """Take back a command that has become needless while it waited; too late if its call has begun.
+
+    Goes to the topic of the command that it withdraws (``command_topic``); its own settlement says what it found.
+    """
+
+    ce_type: ClassVar[str] = "lockstep.command.withdraw-command.v1"
+    topic: ClassVar[str] = ""
+    lane: ClassVar[Lane] = Lane.CLOSE
+
+    command_id: str
+    command_topic: str
+    reason: str
+
+
+COMMANDS: tuple[type[Command], ...] = (
+    CreateTicket,
+    AppendTicketNote,
+    CompleteTicket,
+    ReopenTicket,
+    UpsertConfigurationItem,
+    RetireConfigurationItem,
+    ResetAlert,
+    WithdrawCommand,
+)
+
+
+def topic_of(command: Command) -> str:
+    """The command topic that this command belongs to."""
+    return command.command_topic if isinstance(command, WithdrawCommand) else command.topic

@@ -1,0 +1,67 @@
+"""Reading and writing events: from a record's headers and bytes to an envelope with its model, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from pydantic import ValidationError
+
+from schemas.commands import COMMANDS, Command
+from schemas.envelope import DecodeError, Envelope
+from schemas.facts import FACTS, Fact
+
+M = TypeVar("M", Fact, Command, covariant=True)
+
+_FACTS: dict[str, type[Fact]] = {model.ce_type: model for model in FACTS}
+_COMMANDS: dict[str, type[Command]] = {model.ce_type: model for model in COMMANDS}
+
+
+@dataclass(frozen=True, slots=True)
+class Event(Generic[M]):
+    """An envelope and what is in it."""
+
+    envelope: Envelope
+    data: M
+
+
+def decode_fact(headers: Iterable[tuple[str, bytes]], value: bytes | None) -> Event[Fact]:
+    """One fact from a record. Raises ``DecodeError`` in one line: unknown type or version, missing header, bad field."""
+    envelope = Envelope.from_headers(headers)
+    model = _FACTS.get(envelope.type)
+    if model is None:
+        raise DecodeError(_unknown(envelope.type, _FACTS))
+    return Event(envelope, _load(model, value))
+
+
+def decode_command(headers: Iterable[tuple[str, bytes]], value: bytes | None) -> Event[Command]:
+    """One command from a record. Raises ``DecodeError`` like ``decode_fact``."""
+    envelope = Envelope.from_headers(headers)
+    model = _COMMANDS.get(envelope.type)
+    if model is None:
+        raise DecodeError(_unknown(envelope.type, _COMMANDS))
+    return Event(envelope, _load(model, value))
+
+
+T = TypeVar("T", Fact, Command)
+
+
+def _load(model: type[T], value: bytes | None) -> T:
+    if value is None:
+        raise DecodeError(f"{model.ce_type} has no value")
+    try:
+        return model.from_json(value)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(str(part) for part in first["loc"]) or "the value"
+        more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
+        raise DecodeError(f"{model.ce_type}: {where}: {first['msg']}{more}") from None
+
+
+def _unknown(ce_type: str, known: dict[str, type[Fact]] | dict[str, type[Command]]) -> str:
+    stem, _, version = ce_type.rpartition(".v")
+    versions = [name.rpartition(".v")[2] for name in known if name.rpartition(".v")[0] == stem]
+    if versions:
+        return f"type {stem} in version {version} is not known here (known: {', '.join(versions)}); update Lockstep, then retry"
+    return f"type '{ce_type}' is not known here"

@@ -1,0 +1,112 @@
+"""The topic catalogue: every topic, what its key means, how many partitions it has and how long it keeps what.
+
+``partitions`` is ``None`` where the number is a setting (``kafka.partitions``): all topics that one agent reads, and
+the audit, have the same number. Command topics have exactly one partition, so one executor owns each.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+#: 400 days (a setting, ``-1`` = for ever): more than a year, so that last year's same month can be compared.
+RETENTION_MS = 400 * 24 * 3600 * 1000
+
+NINJAONE_ALERTS = "ninjaone.alerts"
+NINJAONE_RESETS = "ninjaone.resets"
+NINJAONE_DEVICES = "ninjaone.devices"
+AUTOTASK_TICKETS = "autotask.tickets"
+OUTCOMES = "outcomes"
+TIMERS = "timers"
+CONTROL = "control"
+TICKET_COMMANDS = "autotask.ticket-commands"
+DEVICE_COMMANDS = "autotask.device-commands"
+NINJAONE_COMMANDS = "ninjaone.commands"
+AUDIT = "audit"
+DEAD_LETTERS = "dead-letters"
+ATTEMPTS = "attempts"
+TICKETS = "tickets"
+DEVICE_DIGESTS = "device-digests"
+CURSORS = "cursors"
+CONNECTIONS = "connections"
+OPERATIONS = "operations"
+INCIDENTS_STATE = "incidents.state"
+DEVICES_STATE = "devices.state"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Topic:
+    """One entry of the catalogue. ``retention_ms`` ``-1`` keeps for ever; compacted topics keep the last per key."""
+
+    name: str
+    key: str
+    holds: str
+    partitions: int | None
+    cleanup: Literal["delete", "compact"] = "delete"
+    retention_ms: int | Literal["setting"] = "setting"
+    transactional: bool = False
+
+
+def _facts(name: str, holds: str) -> Topic:
+    # Written without transactions and never compacted: the offsets of what an agent reads must be contiguous,
+    # so that a gap is seen as a gap (design section 5, rule 2).
+    return Topic(name=name, key="device, location or organization", holds=holds, partitions=None)
+
+
+CATALOGUE: tuple[Topic, ...] = (
+    _facts(NINJAONE_ALERTS, "AlertTriggered, AlertObserved"),
+    _facts(NINJAONE_RESETS, "AlertReset, AlertGone"),
+    _facts(NINJAONE_DEVICES, "DeviceObserved, DeviceRemoved"),
+    _facts(AUTOTASK_TICKETS, "TicketObserved"),
+    _facts(OUTCOMES, "CommandSettled"),
+    _facts(TIMERS, "TimerFired"),
+    _facts(CONTROL, "PolicyPublished, CompaniesObserved, OrganizationsObserved, ConnectionChanged, ParkedRetried, ..."),
+    Topic(name=TICKET_COMMANDS, key="device key", holds="ticket commands", partitions=1, transactional=True),
+    Topic(
+        name=DEVICE_COMMANDS, key="device key", holds="configuration item commands", partitions=1, transactional=True
+    ),
+    Topic(name=NINJAONE_COMMANDS, key="device key", holds="ResetAlert", partitions=1, transactional=True),
+    Topic(name=AUDIT, key="device key", holds="AuditRecord", partitions=None, transactional=True),
+    Topic(name=DEAD_LETTERS, key="as the original", holds="original bytes with error headers", partitions=1),
+    Topic(
+        name=ATTEMPTS,
+        key="effect key",
+        holds="attempts of effects",
+        partitions=1,
+        cleanup="compact",
+        transactional=True,
+    ),
+    Topic(name=TICKETS, key="ticket id", holds="the device key of a ticket", partitions=1, cleanup="compact"),
+    Topic(
+        name=DEVICE_DIGESTS, key="device id", holds="digest of the last DeviceObserved", partitions=1, cleanup="compact"
+    ),
+    Topic(name=CURSORS, key="poller", holds="how far a poller has read", partitions=1, cleanup="compact"),
+    Topic(name=CONNECTIONS, key="connection", holds="ConnectionChanged", partitions=1, retention_ms=-1),
+    Topic(name=OPERATIONS, key="switch", holds="operator switches (pause)", partitions=1, cleanup="compact"),
+    Topic(
+        name=INCIDENTS_STATE,
+        key="device key",
+        holds="state of agent incidents",
+        partitions=None,
+        cleanup="compact",
+        transactional=True,
+    ),
+    Topic(
+        name=DEVICES_STATE,
+        key="device key",
+        holds="state of agent devices",
+        partitions=None,
+        cleanup="compact",
+        transactional=True,
+    ),
+)
+
+BY_NAME: dict[str, Topic] = {topic.name: topic for topic in CATALOGUE}
+
+#: What each agent reads, and where its state lives.
+AGENT_INPUTS: dict[str, tuple[str, ...]] = {
+    "incidents": (NINJAONE_ALERTS, NINJAONE_RESETS, AUTOTASK_TICKETS, OUTCOMES, TIMERS, CONTROL),
+    "devices": (NINJAONE_DEVICES, OUTCOMES, TIMERS, CONTROL),
+}
+AGENT_STATE: dict[str, str] = {"incidents": INCIDENTS_STATE, "devices": DEVICES_STATE}
+COMMAND_TOPICS: tuple[str, ...] = (TICKET_COMMANDS, DEVICE_COMMANDS, NINJAONE_COMMANDS)
