@@ -30,6 +30,7 @@ DEVICE_DIGESTS = "device-digests"
 CURSORS = "cursors"
 CONNECTIONS = "connections"
 OPERATIONS = "operations"
+ROLES = "roles"
 INCIDENTS_STATE = "incidents.state"
 DEVICES_STATE = "devices.state"
 
@@ -83,6 +84,7 @@ CATALOGUE: tuple[Topic, ...] = (
     Topic(name=CURSORS, key="poller", holds="how far a poller has read", partitions=1, cleanup="compact"),
     Topic(name=CONNECTIONS, key="connection", holds="ConnectionChanged", partitions=1, retention_ms=-1),
     Topic(name=OPERATIONS, key="switch", holds="operator switches (pause)", partitions=1, cleanup="compact"),
+    Topic(name=ROLES, key="role and process", holds="figures of running roles", partitions=1, cleanup="compact"),
     Topic(
         name=INCIDENTS_STATE,
         key="device key",

@@ -1,0 +1,85 @@
+"""What all verbs share: common options, exit codes, one-line errors, output as text or JSON."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import sys
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any, NoReturn, TypeVar
+
+import click
+import orjson
+
+from streams.settings import Settings, load_settings
+
+#: Exit codes of every verb (design section 10).
+OK, FAILED, FINDING, USAGE = 0, 1, 2, 64
+
+T = TypeVar("T")
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class Failure(Exception):
+    """Something a verb could not do: one line for standard error, and the exit code."""
+
+    def __init__(self, message: str, code: int = FAILED) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+def common(function: F) -> F:
+    """``--config`` and ``--json``, before or after the verb's own options."""
+
+    @click.option("--config", "config", type=click.Path(path_type=Path, dir_okay=False), help="Configuration file.")
+    @click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of text.")
+    @click.pass_context  # type: ignore[arg-type]
+    @functools.wraps(function)
+    def wrapper(context: click.Context, config: Path | None, as_json: bool, **rest: Any) -> Any:
+        shared = context.find_root().params
+        return context.invoke(
+            function, config=config or shared.get("config"), as_json=as_json or bool(shared.get("as_json")), **rest
+        )
+
+    return wrapper  # type: ignore[return-value]
+
+
+def settings_of(config: Path | None) -> Settings:
+    """The settings that a verb works with. Raises ``SettingsError``."""
+    return load_settings(config)
+
+
+def say(text: str = "") -> None:
+    """One line on standard output, at once."""
+    print(text, flush=True)
+
+
+def say_error(text: str) -> None:
+    """One line on standard error, at once."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def say_json(document: Any) -> None:
+    """One JSON document on one line."""
+    print(orjson.dumps(document, option=orjson.OPT_NON_STR_KEYS).decode(), flush=True)
+
+
+def end(code: int) -> NoReturn:
+    """Leave with this exit code."""
+    raise SystemExit(code)
+
+
+def run(main: Coroutine[Any, Any, T]) -> T:
+    """Run a verb's coroutine; Ctrl-C ends it quietly."""
+    return asyncio.run(main)
+
+
+def table(rows: list[list[str]], headings: list[str]) -> str:
+    """Aligned columns for a terminal."""
+    widths = [max(len(row[i]) for row in [headings, *rows]) for i in range(len(headings))]
+    lines = [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in [headings, *rows]
+    ]
+    return "\n".join([lines[0], "  ".join("-" * width for width in widths), *lines[1:]])

@@ -1,0 +1,138 @@
+"""Keeps the roles of one machine running: starts them, restarts what ended, ends them all on request.
+
+A role that ends is started again, 1 s later at first and at most 30 s apart, for ever: an MSP's Monday morning must not
+hinge on somebody noticing that a process gave up. The count and the last reason are kept for ``lockstep status``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ctypes
+import signal
+import sys
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+#: Restart delays double from the first to the last; a role that ran for a minute starts over with the first.
+FIRST_DELAY_S, LAST_DELAY_S, STEADY_AFTER_S = 1.0, 30.0, 60.0
+#: Roles finish what is in flight: an executor's call may take 20 s, Faust's hand-over a few more.
+STOP_WITHIN_S = 30.0
+
+
+@dataclass(slots=True)
+class Child:
+    """One supervised role: its command line, its current process and its history."""
+
+    name: str
+    argv: Sequence[str]
+    process: asyncio.subprocess.Process | None = None
+    restarts: int = 0
+    last_reason: str = ""
+    delay: float = FIRST_DELAY_S
+    started: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def figures(self) -> dict[str, object]:
+        """What ``status`` shows of this role."""
+        running = self.process is not None and self.process.returncode is None
+        return {
+            "pid": self.process.pid if running and self.process else None,
+            "running": running,
+            "restarts": self.restarts,
+            "last_reason": self.last_reason,
+        }
+
+
+def die_with_parent() -> None:
+    """Ask Linux to end this child when its parent dies, even by SIGKILL; other systems have no such request."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(1, signal.SIGTERM)  # 1 = PR_SET_PDEATHSIG
+
+
+def reason_of(returncode: int) -> str:
+    """An exit code in words."""
+    if returncode < 0:
+        return f"ended by {signal.Signals(-returncode).name}"
+    meanings = {0: "ended by itself", 70: "stopped itself rather than lose work (exit 70)"}
+    return meanings.get(returncode, f"failed (exit {returncode})")
+
+
+class Supervisor:
+    """Runs children until ``stop`` is set. ``on_change`` is awaited after every start and end."""
+
+    def __init__(
+        self,
+        children: Mapping[str, Sequence[str]],
+        *,
+        logs: Path,
+        environment: Mapping[str, str],
+        on_change: Callable[[dict[str, dict[str, object]]], Awaitable[None]],
+        tell: Callable[[str], None],
+    ) -> None:
+        self.children = {name: Child(name, argv) for name, argv in children.items()}
+        self._logs = logs
+        self._environment = dict(environment)
+        self._on_change = on_change
+        self._tell = tell
+
+    def figures(self) -> dict[str, dict[str, object]]:
+        """Restart counts and last reasons by role."""
+        return {name: child.figures() for name, child in self.children.items()}
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Keep every child running; on ``stop`` end them all with SIGTERM, and with SIGKILL what lingers."""
+        self._logs.mkdir(parents=True, exist_ok=True)
+        keepers = [asyncio.create_task(self._keep(child, stop)) for child in self.children.values()]
+        await stop.wait()
+        await asyncio.gather(*(self._end(child) for child in self.children.values()))
+        for keeper in keepers:
+            keeper.cancel()
+        await asyncio.gather(*keepers, return_exceptions=True)
+
+    async def _keep(self, child: Child, stop: asyncio.Event) -> None:
+        while not stop.is_set():
+            with (self._logs / f"{child.name}.log").open("ab") as log:
+                child.process = await asyncio.create_subprocess_exec(
+                    *child.argv,
+                    stdin=asyncio.subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=log,
+                    env=self._environment,
+                    preexec_fn=die_with_parent,
+                )
+            child.started.set()
+            await self._changed()
+            begun = asyncio.get_running_loop().time()
+            code = await child.process.wait()
+            if stop.is_set():
+                return
+            if asyncio.get_running_loop().time() - begun >= STEADY_AFTER_S:
+                child.delay = FIRST_DELAY_S
+            child.restarts += 1
+            child.last_reason = reason_of(code)
+            self._tell(
+                f"{child.name} {child.last_reason}; starting it again in {child.delay:g} s (restart {child.restarts})"
+            )
+            await self._changed()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), child.delay)
+            child.delay = min(child.delay * 2, LAST_DELAY_S)
+
+    async def _changed(self) -> None:
+        # A figure that could not be published must not keep a role from being restarted.
+        with contextlib.suppress(Exception):
+            await asyncio.wait_for(self._on_change(self.figures()), 5)
+
+    async def _end(self, child: Child) -> None:
+        process = child.process
+        if process is None or process.returncode is not None:
+            return
+        with contextlib.suppress(ProcessLookupError):
+            process.terminate()
+        try:
+            await asyncio.wait_for(process.wait(), STOP_WITHIN_S)
+        except TimeoutError:
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()

@@ -1,0 +1,63 @@
+"""The supervisor with real child processes."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+
+from streams.supervisor import Supervisor, reason_of
+
+
+def supervisor(tmp_path: Path, script: str, told: list[str]) -> Supervisor:
+    async def on_change(figures: dict[str, dict[str, object]]) -> None:
+        return None
+
+    children = {"role": [sys.executable, "-c", script]}
+    return Supervisor(children, logs=tmp_path, environment=os.environ, on_change=on_change, tell=told.append)
+
+
+async def test_a_role_that_ended_is_started_again_and_its_reason_is_kept(tmp_path: Path) -> None:
+    told: list[str] = []
+    keeper = supervisor(tmp_path, "import time; time.sleep(60)", told)
+    stop = asyncio.Event()
+    running = asyncio.create_task(keeper.run(stop))
+    child = keeper.children["role"]
+    await child.started.wait()
+    assert child.process
+    first = child.process.pid
+    child.started.clear()
+    os.kill(first, signal.SIGKILL)
+    await asyncio.wait_for(child.started.wait(), 10)
+    assert child.process.pid != first
+    assert (child.restarts, child.last_reason) == (1, "ended by SIGKILL")
+    assert told == ["role ended by SIGKILL; starting it again in 1 s (restart 1)"]
+    stop.set()
+    await asyncio.wait_for(running, 10)
+    assert child.process.returncode == -signal.SIGTERM
+
+
+async def test_a_role_that_keeps_failing_is_restarted_ever_more_slowly(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("streams.supervisor.FIRST_DELAY_S", 0.01)
+    told: list[str] = []
+    keeper = supervisor(tmp_path, "raise SystemExit(70)", told)
+    keeper.children["role"].delay = 0.01
+    stop = asyncio.Event()
+    running = asyncio.create_task(keeper.run(stop))
+    while len(told) < 4:
+        await asyncio.sleep(0.01)
+    stop.set()
+    await asyncio.wait_for(running, 10)
+    assert [line.split(" in ")[1].split(" s ")[0] for line in told[:4]] == ["0.01", "0.02", "0.04", "0.08"]
+
+
+def test_exit_codes_are_told_in_words() -> None:
+    assert reason_of(-9) == "ended by SIGKILL"
+    assert reason_of(70) == "stopped itself rather than lose work (exit 70)"
+    assert reason_of(1) == "failed (exit 1)"
