@@ -1,4 +1,4 @@
-"""The command line's entry point."""
+"""The command line's entry point: ``lockstep``."""
 
 from __future__ import annotations
 
@@ -6,8 +6,11 @@ import sys
 
 
 def main() -> None:
-    """Run the command line; see ``lockstep --help``."""
-    if sys.argv[1:] == ["--version"]:
-        sys.stdout.write("lockstep 0.1.0\n")
-        return
-    raise SystemExit(64)
+    """Run the command line and leave with its exit code; see ``lockstep --help``."""
+    from streams.cli.main import run_command_line
+
+    sys.exit(run_command_line())
+
+
+if __name__ == "__main__":
+    main()
