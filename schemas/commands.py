@@ -10,6 +10,8 @@ from __future__ import annotations
 from enum import IntEnum
 from typing import ClassVar, Literal
 
+from pydantic import Field
+
 from schemas.model import Model
 
 #: A picklist entry, type or product, by its label or by its id.
@@ -124,7 +126,7 @@ class UpsertConfigurationItem(Command):
     hostname: str = ""
     item_id: int | None = None
     match: tuple[MatchStep, ...] = ()
-    fields: dict[str, str] = {}
+    fields: dict[str, str] = Field(default_factory=dict)
 
 
 class RetireConfigurationItem(Command):

@@ -23,7 +23,9 @@ class Remote:
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         await self.close()
 
     async def close(self) -> None:
@@ -54,5 +56,7 @@ class Remote:
     @staticmethod
     def _answer(answer: httpx.Response) -> Any:
         if answer.status_code >= 400:
-            raise SandboxRefused(f"{answer.request.method} {answer.request.url.path}: {answer.status_code} {answer.text[:200]}")
+            raise SandboxRefused(
+                f"{answer.request.method} {answer.request.url.path}: {answer.status_code} {answer.text[:200]}"
+            )
         return answer.json() if answer.content else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import getpass
 import sys
 from collections.abc import Callable, Coroutine
 from pathlib import Path
@@ -55,9 +56,9 @@ def say(text: str = "") -> None:
     print(text, flush=True)
 
 
-def say_error(text: str) -> None:
+def say_error(text: str, end: str = "\n") -> None:
     """One line on standard error, at once."""
-    print(text, file=sys.stderr, flush=True)
+    print(text, file=sys.stderr, end=end, flush=True)
 
 
 def say_json(document: Any) -> None:
@@ -68,6 +69,14 @@ def say_json(document: Any) -> None:
 def end(code: int) -> NoReturn:
     """Leave with this exit code."""
     raise SystemExit(code)
+
+
+def actor() -> str:
+    """Who runs this verb, for the audit: the system's user, or ``unknown`` where it has no name for it."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return "unknown"
 
 
 def run(main: Coroutine[Any, Any, T]) -> T:

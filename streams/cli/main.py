@@ -42,7 +42,9 @@ class Root(click.Group):
 
 @click.group(cls=Root, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(VERSION, prog_name="lockstep", message="%(prog)s %(version)s")
-@click.option("--config", type=click.Path(path_type=Path, dir_okay=False), help="Configuration file (default: lockstep.yaml).")
+@click.option(
+    "--config", type=click.Path(path_type=Path, dir_okay=False), help="Configuration file (default: lockstep.yaml)."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of text.")
 def root(config: Path | None, as_json: bool) -> None:
     """Keeps NinjaOne and Autotask in step."""
@@ -55,6 +57,26 @@ def register() -> None:
     for module in (connections, observe, policy, running, work):
         for command in module.COMMANDS:
             root.add_command(command)
+
+
+def _one_liners() -> tuple[type[Exception], ...]:
+    """Errors whose text is written for the person at the terminal."""
+    from connectors.autotask.client import AccessError
+    from streams.broker import BrokerError
+    from streams.clock import ClockError
+    from streams.delivery.fatal import StartRefused
+    from streams.kafka_options import KafkaOptionsError
+    from streams.log import LogError
+    from streams.readers import ReadError
+    from streams.roles.connectors import ReceiverError
+    from streams.topics import TopicsError
+    from streams.vendors import NoCredentials
+
+    return (
+        AccessError, BrokerError, ClockError, KafkaOptionsError, LogError, NoCredentials, ReadError, ReceiverError,
+        SettingsError,
+        StartRefused, TopicsError,
+    )  # fmt: skip
 
 
 def run_command_line(arguments: Sequence[str] | None = None) -> int:
@@ -73,7 +95,7 @@ def run_command_line(arguments: Sequence[str] | None = None) -> int:
     except Failure as failure:
         say_error(f"lockstep: {failure}")
         return failure.code
-    except SettingsError as error:
+    except _one_liners() as error:
         say_error(f"lockstep: {error}")
         return FAILED
     except PolicyFileError as error:
@@ -83,7 +105,7 @@ def run_command_line(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         # The reader went away (lockstep audit tail | head): nothing to say, and nothing more to flush.
         with contextlib.suppress(OSError):
-            sys.stdout = None  # type: ignore[assignment]
+            sys.stdout = None
         return 0
     except SystemExit as leaving:
         return leaving.code if isinstance(leaving.code, int) else FAILED

@@ -11,7 +11,33 @@ from streams.core.policy import Policy
 
 # Legal forms say nothing about which company is meant, and the two systems rarely agree on them.
 _LEGAL_FORMS = frozenset(
-    ["gmbh", "mbh", "ag", "kg", "ohg", "ug", "inc", "llc", "llp", "ltd", "limited", "corp", "corporation", "co", "company", "plc", "sa", "sarl", "srl", "bv", "nv", "ab", "as", "oy", "pty"]
+    [
+        "gmbh",
+        "mbh",
+        "ag",
+        "kg",
+        "ohg",
+        "ug",
+        "inc",
+        "llc",
+        "llp",
+        "ltd",
+        "limited",
+        "corp",
+        "corporation",
+        "co",
+        "company",
+        "plc",
+        "sa",
+        "sarl",
+        "srl",
+        "bv",
+        "nv",
+        "ab",
+        "as",
+        "oy",
+        "pty",
+    ]
 )
 _WORD = re.compile(r"\w+", re.UNICODE)
 

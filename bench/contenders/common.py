@@ -1,0 +1,89 @@
+"""Arguments and reports that all contenders share."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import orjson
+
+from bench.job import Job, load_job
+
+
+def arguments() -> argparse.Namespace:
+    """The command line of a contender."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--servers", required=True)
+    parser.add_argument("--job", default="bench.counting:job")
+    parser.add_argument("--facts-prefix", required=True)
+    parser.add_argument("--own-prefix", required=True)
+    parser.add_argument("--partitions", type=int, default=6)
+    parser.add_argument("--session", type=float, default=6.0)
+    parser.add_argument("--instance")
+    parser.add_argument("--data-dir", type=Path, default=Path("."))
+    parser.add_argument("--until", type=int, help="report the rate after so many facts")
+    parser.add_argument("--slice", type=int, default=1000)
+    parser.add_argument("--timers-topic", default="timers")
+    parser.add_argument("--stuck-after", type=float, default=60.0)
+    return parser.parse_args()
+
+
+def job_of(args: argparse.Namespace) -> Job:
+    """The job that the command line names."""
+    return load_job(args.job, args.facts_prefix, args.own_prefix, args.partitions)
+
+
+def say(**report: object) -> None:
+    """One JSON line on standard output."""
+    sys.stdout.write(orjson.dumps(report).decode() + "\n")
+    sys.stdout.flush()
+
+
+class RateMeter:
+    """Facts per second from the end of the first piece of work to ``until`` facts, and the process time they took."""
+
+    def __init__(self, until: int | None) -> None:
+        self._until = until
+        self._first = 0
+        self._count = 0
+        self._began = self._cpu = 0.0
+
+    def add(self, facts: int) -> None:
+        if self._until is None:
+            return
+        self._count += facts
+        if not self._first:
+            self._first, self._began, self._cpu = self._count, time.monotonic(), time.process_time()
+        elif self._count >= self._until:
+            counted = self._count - self._first
+            seconds, cpu = time.monotonic() - self._began, time.process_time() - self._cpu
+            self._until = None
+            say(event="done", facts=counted, seconds=seconds, per_second=counted / seconds, cpu_us=cpu / counted * 1e6)
+
+
+def interruption() -> Callable[[str, int], None] | None:
+    """What the environment asks for, as a function for the worker's checkpoints.
+
+    ``LOCKSTEP_TEST_DIE_AT=<checkpoint>:<n>``: SIGKILL ourselves when that checkpoint is passed the n-th time.
+    ``LOCKSTEP_TEST_SLEEP_AT``: SIGSTOP instead, once, after saying ``sleeps``.
+    """
+    deadly, sleepy = os.environ.get("LOCKSTEP_TEST_DIE_AT"), os.environ.get("LOCKSTEP_TEST_SLEEP_AT")
+    point, _, number = (deadly or sleepy or "").partition(":")
+    if not point:
+        return None
+    left = [int(number)]
+
+    def at(checkpoint: str, partition: int) -> None:
+        if checkpoint == point:
+            left[0] -= 1
+            if left[0] == 0:
+                if sleepy:
+                    say(event="sleeps", partition=partition)
+                os.kill(os.getpid(), signal.SIGKILL if deadly else signal.SIGSTOP)
+
+    return at

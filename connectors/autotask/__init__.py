@@ -1,0 +1,1 @@
+"""Autotask: everything that speaks its REST API, and what its rows and webhooks mean to us."""

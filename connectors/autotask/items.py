@@ -1,0 +1,298 @@
+"""Configuration item commands as calls: one read, and a write only where something differs.
+
+The read asks for every candidate at once (our key, the serial, the name, a hardware address, one user-defined field), so
+that the first sync of a large fleet costs two calls a device and an unchanged device one. Sources: vendor REST help
+(ConfigurationItems: no delete, ``companyID`` is fixed at creation), "one UDF per query" of the query page.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
+from typing import Any
+from weakref import WeakValueDictionary
+
+from connectors.autotask import texts
+from connectors.autotask.client import AutotaskClient, Filter, any_of, condition, eq
+from connectors.autotask.matching import Match, Wanted, choose, differences, plain_mac, real_serial
+from connectors.autotask.metadata import FRESH_MS, Metadata
+from connectors.autotask.outcome import join
+from connectors.errors import CallFailed, Situation
+from connectors.ports import Effect, Verdict
+from schemas.autotask import ConfigurationItem, UserDefinedFieldInfo
+from schemas.commands import RetireConfigurationItem, UpsertConfigurationItem
+from schemas.identity import EXTERNAL_ID_PREFIX
+
+ENTITY = "ConfigurationItems"
+#: Hardware addresses that are looked for: a machine has two or three cards, virtual ones add dozens.
+_MACS = 4
+
+
+class Items:
+    """Creates, updates, adopts and retires items. Methods raise ``CallFailed``, ``CallsSuspended``, ``NameRefused``."""
+
+    def __init__(self, client: AutotaskClient, metadata: Metadata) -> None:
+        self._client = client
+        self._metadata = metadata
+        self._locks: WeakValueDictionary[tuple[int, str], asyncio.Lock] = WeakValueDictionary()
+
+    async def upsert(self, command: UpsertConfigurationItem) -> Effect:
+        """Make the item look as commanded; see ``UpsertConfigurationItem``."""
+        async with self._alone(command):
+            known = await self._metadata.user_defined(ENTITY)
+            try:
+                return await self._upsert(command)
+            except CallFailed as failure:
+                if failure.situation is not Situation.REFUSED_INPUT:
+                    raise
+                # A field that was taken away in Autotask must not stop the sync of everything else.
+                fresh = await self._metadata.user_defined(ENTITY, max_age_ms=FRESH_MS)
+                if not any(name.lower() in known and name.lower() not in fresh for name in command.fields):
+                    raise
+                return await self._upsert(command)
+
+    async def _upsert(self, command: UpsertConfigurationItem) -> Effect:
+        wanted, remarks = await self._wanted(command)
+        match = await self._match(command, wanted)
+        remarks.extend(match.remarks)
+        if match.item is None:
+            item_id = await self._create(command, wanted)
+            return _done(command, item_id, written=True, detail=join("created", *remarks))
+        return await self._update(command, match.item, wanted, match, remarks)
+
+    async def find_upserted(self, command: UpsertConfigurationItem) -> Effect | None:
+        """The item with our key, where nothing differs any more."""
+        wanted, remarks = await self._wanted(command)
+        match = await self._match(command, wanted)
+        if match.item is None or match.step != "device_key" or match.doubles:
+            return None
+        changed, hidden = differences(match.item, wanted, ours=True)
+        if changed:
+            return None
+        detail = join(*remarks, _hidden(hidden))
+        return replace(_done(command, match.item.id, written=True, detail=detail), how="FoundByLookUp")
+
+    async def retire(self, command: RetireConfigurationItem) -> Effect:
+        """Set the item with our key inactive; an item that has another device's key by now is left alone."""
+        ours = await self._query([eq("companyID", command.company_id), eq("referenceNumber", command.reference_number)])
+        mine = [item for item in ours if item.reference_number == command.reference_number]
+        active = [item for item in mine if item.is_active]
+        for item in active:
+            await self._client.patch(ENTITY, {"id": item.id, "isActive": False})
+        if active:
+            return _retired(command, active[0].id, written=True)
+        if mine:
+            return _retired(command, mine[0].id, reason="AlreadyInactive")
+        return await self._retire_by_hint(command)
+
+    async def find_retired(self, command: RetireConfigurationItem) -> Effect | None:
+        """Whether no active item has our key. The read is the same as the one that begins a retirement."""
+        rows = await self._query([eq("companyID", command.company_id), eq("referenceNumber", command.reference_number)])
+        mine = [item for item in rows if item.reference_number == command.reference_number]
+        if not mine or any(item.is_active for item in mine):
+            return None
+        return replace(_retired(command, mine[0].id, written=True), how="FoundByLookUp")
+
+    async def _retire_by_hint(self, command: RetireConfigurationItem) -> Effect:
+        row = await self._client.get(ENTITY, command.item_id) if command.item_id is not None else None
+        if row is None:
+            return _retired(command, None, reason="NoSuchItem", detail="no item carries this device's key any more")
+        item = self._client.rows(ConfigurationItem, [row], endpoint=ENTITY)[0]
+        if item.reference_number.startswith(EXTERNAL_ID_PREFIX):
+            detail = f"item {item.id} now belongs to device {item.reference_number.removeprefix(EXTERNAL_ID_PREFIX)}"
+            return _retired(command, item.id, reason="AdoptedByAnotherDevice", detail=detail)
+        detail = f"item {item.id} no longer carries this device's key (referenceNumber '{item.reference_number}'); left alone"
+        return _retired(command, item.id, reason="NoLongerOurs", detail=detail)
+
+    async def _update(
+        self,
+        command: UpsertConfigurationItem,
+        item: ConfigurationItem,
+        wanted: Wanted,
+        match: Match,
+        remarks: list[str],
+    ) -> Effect:
+        changed, hidden = differences(item, wanted, ours=match.step == "device_key")
+        remarks.append(_hidden(hidden))
+        if match.step not in ("device_key", "item_id"):
+            remarks.append(f"adopted by {match.step}")
+        if changed:
+            await self._patch({"id": item.id, **changed})
+        for double in match.doubles:
+            # Two creates after a lost answer: never two active items for one device.
+            await self._client.patch(ENTITY, {"id": double.id, "isActive": False})
+            remarks.append(f"item {double.id} was a double and is inactive now")
+        if not changed and not match.doubles:
+            return replace(_done(command, item.id, written=False, detail=join(*remarks)), how="NothingToDo")
+        return _done(command, item.id, written=True, detail=join(*remarks))
+
+    async def _match(self, command: UpsertConfigurationItem, wanted: Wanted) -> Match:
+        known = await self._metadata.user_defined(ENTITY)
+        uid_field = _field_holding(command.device_uid or "", wanted)
+        mac_field = _field_holding(", ".join(command.mac_addresses), wanted)
+        alternatives = [eq("referenceNumber", command.reference_number), *await self._alternatives(command)]
+        if "device_uid" in command.match and command.device_uid and uid_field and _queryable(known, uid_field):
+            alternatives.append(eq(uid_field, command.device_uid, udf=True))
+        found = await self._query([eq("companyID", command.company_id), any_of(*alternatives)])
+        match = choose(command, found, uid_field=uid_field, mac_field=mac_field)
+        if match.item is None and "mac" in command.match and mac_field and _queryable(known, mac_field):
+            # A second query, since only one user-defined field may stand in each.
+            wanted_macs = [condition("contains", mac_field, mac, udf=True) for mac in command.mac_addresses[:1] if mac]
+            if wanted_macs:
+                found = [*found, *await self._query([eq("companyID", command.company_id), *wanted_macs])]
+                match = choose(command, found, uid_field=uid_field, mac_field=mac_field)
+        return match if match.item is not None else await self._by_hint(command, match)
+
+    async def _by_hint(self, command: UpsertConfigurationItem, match: Match) -> Match:
+        """The item of an earlier outcome, whose key or name somebody changed in Autotask."""
+        row = await self._client.get(ENTITY, command.item_id) if command.item_id is not None else None
+        if row is None:
+            return match
+        item = self._client.rows(ConfigurationItem, [row], endpoint=ENTITY)[0]
+        taken = item.reference_number.startswith(EXTERNAL_ID_PREFIX) and item.is_active
+        if item.company_id != command.company_id or taken:
+            return match
+        return Match(item, "item_id", remarks=match.remarks)
+
+    async def _alternatives(self, command: UpsertConfigurationItem) -> list[Filter]:
+        columns = await self._metadata.fields(ENTITY)
+        found: list[Filter] = []
+        serial = real_serial(command.serial)
+        if "serial" in command.match and serial:
+            found.append(eq("serialNumber", serial))
+        if "hostname" in command.match:
+            names = dict.fromkeys(name.strip() for name in (command.hostname, command.title) if name.strip())
+            found.extend(eq("referenceTitle", texts.line(name, texts.ITEM_TITLE)) for name in names)
+        audit = columns.get("rmmdeviceauditmacaddress")
+        if "mac" in command.match and audit is not None and audit.is_queryable:
+            # Filled by the vendor's own RMM, whose way of writing an address is not ours to choose.
+            for mac in [plain for plain in map(plain_mac, command.mac_addresses) if plain][:_MACS]:
+                pairs = [mac[at : at + 2].upper() for at in range(0, 12, 2)]
+                for written in (":".join(pairs), "-".join(pairs), "".join(pairs)):
+                    found.append(condition("contains", "rmmDeviceAuditMacAddress", written))
+        return found
+
+    async def _wanted(self, command: UpsertConfigurationItem) -> tuple[Wanted, list[str]]:
+        columns: dict[str, object] = {
+            "referenceTitle": texts.line(command.title, texts.ITEM_TITLE),
+            "referenceNumber": command.reference_number,
+            "isActive": True,
+            "productID": await self._metadata.row_named(command.product, entity="Products", what="product"),
+        }
+        if command.item_type is not None:
+            columns["configurationItemType"] = await self._metadata.picked(
+                command.item_type, entity=ENTITY, field="configurationItemType", what="configuration item type"
+            )
+        if command.category is not None:
+            columns["configurationItemCategoryID"] = await self._metadata.row_named(
+                command.category, entity="ConfigurationItemCategories", what="configuration item category"
+            )
+        serial = real_serial(command.serial)
+        if serial:
+            columns["serialNumber"] = texts.line(serial, texts.SERIAL)
+        fields, missing = await self._fields(command)
+        remarks = (
+            [
+                f"without the user-defined fields {', '.join(missing)}: they do not exist in Autotask; 'lockstep setup' creates them"
+            ]
+            if missing
+            else []
+        )
+        return Wanted(columns=columns, fields=fields), remarks
+
+    async def _fields(self, command: UpsertConfigurationItem) -> tuple[dict[str, str], list[str]]:
+        """The user-defined fields under their real names, cut to their lengths, and the names that do not exist."""
+        known = await self._metadata.user_defined(ENTITY)
+        if any(name.lower() not in known for name in command.fields):
+            known = await self._metadata.user_defined(ENTITY, max_age_ms=FRESH_MS)
+        missing = [name for name in command.fields if name.lower() not in known]
+        fields: dict[str, str] = {}
+        for name, text in command.fields.items():
+            info = known.get(name.lower())
+            if info is not None:
+                fields[info.name] = texts.cut(text, info.length or 255)
+        return fields, missing
+
+    async def _create(self, command: UpsertConfigurationItem, wanted: Wanted) -> int:
+        pairs = [{"name": name, "value": text} for name, text in wanted.fields.items() if text]
+        body: dict[str, Any] = {"companyID": command.company_id, **wanted.columns}
+        if pairs:
+            body["userDefinedFields"] = pairs
+        try:
+            return await self._client.create(ENTITY, body)
+        except CallFailed as failure:
+            self._doubt_metadata(failure)
+            raise
+
+    async def _patch(self, body: dict[str, object]) -> None:
+        try:
+            await self._client.patch(ENTITY, body)
+        except CallFailed as failure:
+            self._doubt_metadata(failure)
+            raise
+
+    def _doubt_metadata(self, failure: CallFailed) -> None:
+        """A refused write may mean that what we know of the tenant is old: fields, types and products are read anew."""
+        if failure.situation is Situation.REFUSED_INPUT:
+            for entity in (ENTITY, "Products", "ConfigurationItemCategories"):
+                self._metadata.forget(entity)
+
+    async def _query(self, filters: Sequence[Filter]) -> list[ConfigurationItem]:
+        return self._client.rows(ConfigurationItem, await self._client.query(ENTITY, filters), endpoint=ENTITY)
+
+    @asynccontextmanager
+    async def _alone(self, command: UpsertConfigurationItem) -> AsyncIterator[None]:
+        """Writes for one serial, name or address in one company never overlap: two devices would adopt one item.
+
+        Taken in one order, so that two commands that share several of them cannot wait for each other.
+        """
+        names = {f"n {command.title.lower()}", f"n {command.hostname.lower()}", f"k {command.reference_number}"}
+        names |= {f"m {plain}" for plain in map(plain_mac, command.mac_addresses) if plain}
+        if serial := real_serial(command.serial):
+            names.add(f"s {serial.lower()}")
+        # Held here while anybody waits or works; the weak table forgets a lock that nobody holds.
+        locks = [
+            self._locks.setdefault(key, asyncio.Lock()) for key in sorted((command.company_id, name) for name in names)
+        ]
+        async with AsyncExitStack() as stack:
+            for lock in locks:
+                await stack.enter_async_context(lock)
+            yield
+
+
+def _field_holding(value: str, wanted: Wanted) -> str | None:
+    """The user-defined field that the policy fills with this value: where the same value is looked for."""
+    return next((name for name, text in wanted.fields.items() if value and text == value), None)
+
+
+def _queryable(known: dict[str, UserDefinedFieldInfo], name: str) -> bool:
+    info = known.get(name.lower())
+    return info is not None and info.is_queryable
+
+
+def _hidden(names: Sequence[str]) -> str:
+    if not names:
+        return ""
+    return f"without {', '.join(names)}: protected data that the API user may not see"
+
+
+def _done(command: UpsertConfigurationItem, item_id: int, *, written: bool, detail: str) -> Effect:
+    return Effect(
+        verdict=Verdict.SUCCEEDED, item_id=item_id, company_id=command.company_id, written=written, detail=detail
+    )
+
+
+def _retired(
+    command: RetireConfigurationItem, item_id: int | None, *, written: bool = False, reason: str = "", detail: str = ""
+) -> Effect:
+    return Effect(
+        verdict=Verdict.SUCCEEDED,
+        how="Called" if written else "NothingToDo",
+        item_id=item_id,
+        company_id=command.company_id,
+        written=written,
+        reason=reason,
+        detail=detail,
+    )

@@ -1,0 +1,132 @@
+"""What Autotask is asked for again and again: changed tickets, the companies, the hour's budget.
+
+Webhooks are faster, the poll is complete: it closes every gap that a lost webhook, a closed gate or a stopped process
+leaves, since its cursor moves only after Kafka has acknowledged.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+import orjson
+
+from connectors.autotask import texts
+from connectors.autotask.budget import READ_SECONDS, Budget, BudgetReader
+from connectors.autotask.client import AutotaskClient, Filter, any_of, condition
+from connectors.autotask.companies import publish_companies
+from connectors.autotask.observation import OBSERVED_FIELDS, TicketPublisher
+from connectors.pacing import keep_polling
+from connectors.ports import Log
+from connectors.transport import Jitter, Sleep
+from schemas.autotask import Ticket
+from schemas.identity import EXTERNAL_ID_PREFIX
+from schemas.topics import CURSORS
+
+CURSOR = "autotask.tickets"
+_DAY_MS = 24 * 3600 * 1000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PollerSettings:
+    """Seconds between polls and sweeps. ``overlap_ms`` is asked again each time: rows become visible out of order."""
+
+    poll_seconds: float = 30.0
+    companies_seconds: float = 900.0
+    budget_seconds: float = READ_SECONDS
+    overlap_ms: int = 5 * 60 * 1000
+    #: Without a cursor: open tickets of ours, and those that changed in so many days (completed meanwhile).
+    first_days: int = 30
+
+
+class AutotaskPoller:
+    """The loops of one process. ``run`` until cancelled; each ``poll_*`` makes one round, for tools and tests."""
+
+    def __init__(
+        self,
+        client: AutotaskClient,
+        log: Log,
+        *,
+        sleep: Sleep,
+        jitter: Jitter,
+        settings: PollerSettings | None = None,
+        publisher: TicketPublisher | None = None,
+    ) -> None:
+        self._client = client
+        self._log = log
+        self._sleep = sleep
+        self._jitter = jitter
+        self._settings = settings or PollerSettings()
+        self._publisher = publisher or TicketPublisher(log, client.now)
+        self._budget = BudgetReader(client)
+        self._cursor: int | None = None
+        self._cursor_read = False
+
+    async def run(self) -> None:
+        """Poll until cancelled; what a round raises is waited out (``connectors.pacing``)."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._every(self._settings.companies_seconds, "companies", self.poll_companies))
+            group.create_task(self._every(self._settings.poll_seconds, "tickets", self.poll_tickets))
+            group.create_task(self._every(self._settings.budget_seconds, "budget", self.poll_budget))
+
+    def budget(self) -> Budget | None:
+        """The last reading of the hour's budget, ``None`` before the first."""
+        return self._budget.budget()
+
+    async def poll_tickets(self) -> int:
+        """Read what changed since the cursor and publish it; returns the number of new facts."""
+        if not self._cursor_read:
+            self._cursor = _decoded((await self._log.remembered(CURSORS)).get(CURSOR))
+            self._cursor_read = True
+        published, newest = 0, self._cursor
+        filters = [condition("beginsWith", "externalID", EXTERNAL_ID_PREFIX), self._since()]
+        async for page in self._client.pages("Tickets", filters, OBSERVED_FIELDS):
+            tickets = self._client.rows(Ticket, page, endpoint="Tickets")
+            published += await self._publisher.publish(tickets)
+            newest = max([*([newest] if newest is not None else []), *(t.last_activity_date or 0 for t in tickets)])
+        # Pages come in the order of ids, not of time: the cursor may move only when the last one is through.
+        if newest is not None and newest != self._cursor:
+            await self._log.remember(CURSORS, CURSOR, orjson.dumps({"lastActivityDate": newest}))
+            self._cursor = newest
+        return published
+
+    async def poll_companies(self) -> bool:
+        """Read all companies; publish them when the list changed."""
+        return await publish_companies(self._client, self._log)
+
+    async def poll_budget(self) -> Budget:
+        """Read the hour's budget."""
+        return await self._budget.read()
+
+    def _since(self) -> Filter:
+        """By the vendor's clock alone once there is a cursor: ours may be off, or follow another."""
+        if self._cursor is not None:
+            return _active_since(self._cursor - self._settings.overlap_ms)
+        recent = _active_since(self._client.now() - self._settings.first_days * _DAY_MS)
+        return any_of({"op": "notExist", "field": "completedDate"}, recent)
+
+    async def _every(self, seconds: float, name: str, work: Callable[[], Awaitable[object]]) -> None:
+        async def round_of_work() -> None:
+            await work()
+
+        async def pause() -> None:
+            await self._sleep(seconds)
+
+        await keep_polling(
+            f"autotask {name}", round_of_work, pause, gate=self._client.gate, sleep=self._sleep, jitter=self._jitter
+        )
+
+
+def _active_since(ms: int) -> Filter:
+    return condition("gte", "lastActivityDate", texts.instant(max(0, ms)))
+
+
+def _decoded(value: bytes | None) -> int | None:
+    if not value:
+        return None
+    try:
+        found = orjson.loads(value).get("lastActivityDate")
+    except (orjson.JSONDecodeError, AttributeError):
+        return None
+    return found if isinstance(found, int) and not isinstance(found, bool) else None

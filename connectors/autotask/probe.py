@@ -1,0 +1,140 @@
+"""``lockstep test autotask``: each step of the way in, told apart as far as the API allows, ending at the first refusal.
+
+Order and wording follow the integration guide's way back: Active, Locked, secret, tracking identifier, permissions. Wrong
+secret, locked and inactive are the same answer (401 without a body), so the line names all three.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from connectors.autotask.client import AutotaskClient
+from connectors.autotask.metadata import Metadata
+from connectors.errors import CallFailed, Kind, Situation
+from connectors.ports import CallsSuspended
+from connectors.probing import ProbeResult, ProbeStep
+from schemas.autotask import EntityInfo
+
+ZONE, USER, CREDENTIALS = "zone", "user", "credentials"
+TRACKING_IDENTIFIER, PERMISSIONS = "tracking identifier", "permissions"
+
+#: What Lockstep does with each entity; asked for with ``entityInformation``, which needs no right of its own.
+_NEEDED: tuple[tuple[str, tuple[str, ...]], ...] = (
+    ("Companies", ("query",)),
+    ("Tickets", ("query", "create", "update")),
+    ("TicketNotes", ("query", "create")),
+    ("ConfigurationItems", ("query", "create", "update")),
+    ("Products", ("query",)),
+)
+
+
+async def probe(
+    client: AutotaskClient,
+    *,
+    fields: Sequence[str] = (),
+    worked_until: str | None = None,
+    metadata: Metadata | None = None,
+) -> ProbeResult:
+    """Test the connection. ``fields``: user-defined fields of configuration items that the policy uses.
+
+    ``worked_until`` (a time as people write it) is added where credentials are refused that worked before. At most one
+    call is refused. Never raises for what the vendor answers.
+    """
+    steps: list[ProbeStep] = []
+    step = ZONE
+    try:
+        zone = await client.zone()
+        steps.append(ProbeStep(step=ZONE, ok=True, line=zone.zone_name or zone.url))
+        steps.append(ProbeStep(step=USER, ok=True, line=f"Autotask knows '{client.access.username}'"))
+        step = CREDENTIALS
+        await client.read("Version", endpoint="Version")
+        steps.append(ProbeStep(step=CREDENTIALS, ok=True, line="active, not locked, the secret is right"))
+        steps.append(ProbeStep(step=TRACKING_IDENTIFIER, ok=True, line="accepted"))
+        step = PERMISSIONS
+        lacking = await _lacking(client)
+        steps.append(ProbeStep(step=PERMISSIONS, ok=not lacking, line=_permission_line(client, lacking)))
+        if lacking:
+            return ProbeResult(steps=tuple(steps))
+        findings = await _missing_fields(metadata or Metadata(client), fields)
+    except CallFailed as failure:
+        step, line = _explained(client, step, failure, worked_until)
+        if step not in (ZONE, USER, CREDENTIALS) and not any(done.step == CREDENTIALS for done in steps):
+            steps.append(ProbeStep(step=CREDENTIALS, ok=True, line="active, not locked, the secret is right"))
+        steps.append(ProbeStep(step=step, ok=False, line=client.one_line(line)))
+        return ProbeResult(steps=tuple(steps), reachable=failure.kind in (Kind.CREDENTIALS, Kind.PERMANENT))
+    except CallsSuspended as suspended:
+        steps.append(ProbeStep(step=step, ok=False, line=f"no call was made: {suspended}"))
+        return ProbeResult(steps=tuple(steps), reachable=False)
+    return ProbeResult(steps=tuple(steps), findings=tuple(findings))
+
+
+async def _lacking(client: AutotaskClient) -> list[tuple[str, list[str]]]:
+    lacking: list[tuple[str, list[str]]] = []
+    for entity, actions in _NEEDED:
+        document = await client.read(f"{entity}/entityInformation", endpoint=entity)
+        info = client.rows(EntityInfo, [document.get("info") if isinstance(document, dict) else {}], endpoint=entity)[0]
+        access = {
+            "query": info.user_access_for_query,
+            "create": info.user_access_for_create,
+            "update": info.user_access_for_update,
+        }
+        refused = [action for action in actions if access[action] == 0]
+        if refused:
+            lacking.append((entity, refused))
+    return lacking
+
+
+async def _missing_fields(metadata: Metadata, fields: Sequence[str]) -> list[str]:
+    if not fields:
+        return []
+    known = await metadata.user_defined("ConfigurationItems", max_age_ms=0)
+    missing = [name for name in fields if name.lower() not in known]
+    return [
+        f"user-defined field '{name}' of configuration items does not exist in Autotask; 'lockstep setup' creates it"
+        for name in missing
+    ]
+
+
+def _permission_line(client: AutotaskClient, lacking: Sequence[tuple[str, list[str]]]) -> str:
+    if not lacking:
+        return "everything that Lockstep needs is allowed"
+    listed = "; ".join(f"{', '.join(actions)} {entity}" for entity, actions in lacking)
+    return (
+        f"the API user '{client.access.username}' has no permission to {listed}; allow it in its security level "
+        "(Admin > Security Levels), or give it 'API User (system)'"
+    )
+
+
+def _explained(client: AutotaskClient, step: str, failure: CallFailed, worked_until: str | None) -> tuple[str, str]:
+    user = client.access.username
+    host = client.access.discovery_url
+    match failure.situation:
+        case Situation.UNKNOWN_USER:
+            return USER, (
+                f"Autotask does not know the user name '{user}'; use the Username (Key) of the API user, which looks "
+                "like an e-mail address, and check that it has no typing error"
+            )
+        case Situation.UNAUTHORIZED | Situation.LOCKED:
+            until = f"; worked until {worked_until} with the same secret" if worked_until else ""
+            return CREDENTIALS, (
+                f"Autotask refused the API user '{user}' (401, which does not say why). In Autotask, at the API user, "
+                "check in this order: Active is ticked; Locked is not ticked; the secret is right (if it is lost, "
+                f"generate a new one){until}"
+            )
+        case Situation.WRONG_TRACKING_IDENTIFIER:
+            return TRACKING_IDENTIFIER, (
+                "user name and secret are right, the tracking identifier (integration code) is not; copy it from the "
+                "API user's page in Autotask, section API Tracking Identifier"
+            )
+        case Situation.FORBIDDEN:
+            return PERMISSIONS, failure.detail
+        case _ if step == ZONE:
+            return (
+                ZONE,
+                f"the zone of '{user}' could not be found at {host}: {failure.detail}; check autotask.discovery_url",
+            )
+        case _:
+            return (
+                step,
+                f"Autotask did not answer as expected: {failure.detail}; nothing is known to be wrong with the credentials",
+            )

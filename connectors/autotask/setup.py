@@ -1,0 +1,183 @@
+"""What the tenant must have for a policy to work: user-defined fields, picklist entries, products, types.
+
+``Setup.check`` names what is missing, ``create_field`` makes a user-defined field where the API user may.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from connectors.autotask.client import AutotaskClient, eq
+from connectors.autotask.metadata import FRESH_MS, Metadata
+from connectors.autotask.names import Choice, NameRefused, resolve
+from connectors.errors import CallFailed, Kind, Situation
+from schemas.commands import Name
+
+ITEMS = "ConfigurationItems"
+_DEFINITIONS = "UserDefinedFieldDefinitions"
+_ASSOCIATIONS = "ConfigurationItemCategoryUdfAssociations"
+_CATEGORIES = "ConfigurationItemCategories"
+#: Autotask keeps 45 characters of a field's name.
+NAME_LIMIT = 45
+#: What the configuration item is called in the picklist ``udfType``, then and now.
+_ITEM_LABELS = ("configuration item", "installed product", "device", "asset")
+
+NameKind = Literal[
+    "queue",
+    "status",
+    "priority",
+    "ticket type",
+    "source",
+    "ticket category",
+    "note type",
+    "product",
+    "item type",
+    "item category",
+]
+#: Where names of each kind live: entity and picklist field, or entity alone for rows.
+_WHERE: dict[NameKind, tuple[str, str | None]] = {
+    "queue": ("Tickets", "queueID"),
+    "status": ("Tickets", "status"),
+    "priority": ("Tickets", "priority"),
+    "ticket type": ("Tickets", "ticketType"),
+    "source": ("Tickets", "source"),
+    "ticket category": ("Tickets", "ticketCategory"),
+    "note type": ("TicketNotes", "noteType"),
+    "product": ("Products", None),
+    "item type": (ITEMS, "configurationItemType"),
+    "item category": (_CATEGORIES, None),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """Something that a policy needs and the tenant does not have. ``line`` says what and what to do."""
+
+    kind: str
+    name: str
+    reason: str
+    line: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Created:
+    """What came of creating a field: made, there already, or refused with the reason in ``line``."""
+
+    name: str
+    ok: bool
+    line: str
+
+
+class Setup:
+    """Checks and repairs of one tenant. Methods raise ``CallFailed``, ``CallsSuspended`` unless they say otherwise."""
+
+    def __init__(self, client: AutotaskClient, metadata: Metadata | None = None) -> None:
+        self._client = client
+        self._metadata = metadata or Metadata(client)
+
+    async def missing_fields(self, names: Sequence[str], *, entity: str = ITEMS) -> list[str]:
+        """The user-defined fields among ``names`` that do not exist, read afresh."""
+        known = await self._metadata.user_defined(entity, max_age_ms=0)
+        return [name for name in dict.fromkeys(names) if name.lower() not in known]
+
+    async def check(self, *, fields: Sequence[str] = (), names: Sequence[tuple[NameKind, Name]] = ()) -> list[Finding]:
+        """Everything among ``fields`` and ``names`` that is missing, inactive or ambiguous."""
+        findings = [
+            Finding(
+                kind="user-defined field",
+                name=name,
+                reason="MissingField",
+                line=f"user-defined field '{name}' of configuration items does not exist in Autotask; 'lockstep setup' creates it",
+            )
+            for name in (await self.missing_fields(fields) if fields else ())
+        ]
+        for kind, name in dict.fromkeys(names):
+            try:
+                resolve(name, await self._choices(kind), what=kind)
+            except NameRefused as refused:
+                findings.append(Finding(kind=kind, name=str(name), reason=refused.reason, line=str(refused)))
+        return findings
+
+    async def create_field(self, name: str) -> Created:
+        """Create a one-line text field of configuration items and show it for every category.
+
+        A refusal by the vendor is a result: Autotask may forbid it to the API user, or the tenant may be full.
+        """
+        if not name.strip() or len(name) > NAME_LIMIT:
+            return Created(
+                name=name, ok=False, line=f"a field's name has 1 to {NAME_LIMIT} characters; this one has {len(name)}"
+            )
+        if not await self.missing_fields([name]):
+            return Created(name=name, ok=True, line=f"user-defined field '{name}' exists already")
+        try:
+            body: dict[str, Any] = {
+                "name": name,
+                "udfType": await self._picked("udfType", _ITEM_LABELS),
+                "dataType": await self._picked("dataType", ("text (single line)", "text", "single line")),
+                "description": "Kept up to date by Lockstep",
+                "isActive": True,
+            }
+            definition = await self._client.create(_DEFINITIONS, body)
+        except NameRefused as refused:
+            return Created(name=name, ok=False, line=str(refused))
+        except CallFailed as failure:
+            if failure.kind is not Kind.PERMANENT:
+                raise
+            return Created(name=name, ok=False, line=self._refusal(name, failure))
+        hidden = await self._show(definition)
+        if await self.missing_fields([name]):
+            return Created(
+                name=name,
+                ok=False,
+                line=f"Autotask accepted the field '{name}' but does not list it; look at Admin > User-Defined Fields",
+            )
+        return Created(name=name, ok=True, line=f"user-defined field '{name}' created{hidden}")
+
+    async def _show(self, definition: int) -> str:
+        """Associate a new field with every active category: one that is not is hidden on those devices."""
+        try:
+            present = await self._client.query(_ASSOCIATIONS, [eq("userDefinedFieldDefinitionID", definition)])
+            have = {row.get("configurationItemCategoryID") for row in present}
+            for category in await self._metadata.listed(_CATEGORIES, max_age_ms=FRESH_MS):
+                if category.active and category.id not in have:
+                    await self._client.create(
+                        f"{_CATEGORIES}/{category.id}/UdfAssociations",
+                        {
+                            "configurationItemCategoryID": category.id,
+                            "userDefinedFieldDefinitionID": definition,
+                            "isRequired": False,
+                        },
+                        endpoint=_ASSOCIATIONS,
+                    )
+        except CallFailed as failure:
+            return f"; it may be hidden until it is added to the device categories by hand ({failure.detail})"
+        return ""
+
+    async def _picked(self, field: str, labels: Sequence[str]) -> int:
+        choices = [choice for choice in await self._metadata.picklist(_DEFINITIONS, field) if choice.active]
+        for label in labels:
+            for choice in choices:
+                if choice.label.strip().lower() == label:
+                    return choice.id
+        for label in labels:
+            for choice in choices:
+                if label in choice.label.lower():
+                    return choice.id
+        listed = ", ".join(choice.label for choice in choices) or "none"
+        raise NameRefused(
+            "UnknownName",
+            f"Autotask offers no {field} for a text field of configuration items (it offers: {listed}); create it by hand",
+        )
+
+    def _refusal(self, name: str, failure: CallFailed) -> str:
+        if failure.situation is Situation.FORBIDDEN:
+            return f"the API user may not create user-defined fields; create '{name}' (configuration item, text) by hand in Autotask"
+        return f"Autotask refused to create the field '{name}': {failure.detail}"
+
+    async def _choices(self, kind: NameKind) -> tuple[Choice, ...]:
+        entity, field = _WHERE[kind]
+        if field is None:
+            return await self._metadata.listed(entity, max_age_ms=FRESH_MS)
+        return await self._metadata.picklist(entity, field, max_age_ms=FRESH_MS)

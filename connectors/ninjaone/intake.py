@@ -1,0 +1,113 @@
+"""Activities become facts here, whether they came by webhook or by poll; each one once per process."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+
+from connectors.ninjaone.alertbook import AlertBook
+from connectors.ninjaone.conditions import UNKNOWN_CONDITION, Conditions
+from connectors.ninjaone.directory import Directory
+from connectors.ninjaone.translate import Meaning, alert_reset, alert_triggered, meaning
+from connectors.ports import Now, Publication
+from schemas.facts import AlertReset, AlertTriggered
+from schemas.ninjaone import ActivityRow, RowError
+
+
+class Recent:
+    """The ids of activities that were published lately, bounded: 20,000 cover any overlap of five minutes."""
+
+    def __init__(self, limit: int = 20_000) -> None:
+        self._limit = limit
+        self._ids: OrderedDict[int, None] = OrderedDict()
+
+    def __contains__(self, activity_id: object) -> bool:
+        return activity_id in self._ids
+
+    def add(self, activity_id: int) -> None:
+        """Remember one; the oldest is forgotten when there are too many."""
+        self._ids[activity_id] = None
+        while len(self._ids) > self._limit:
+            self._ids.popitem(last=False)
+
+    def above(self, activity_id: int) -> list[int]:
+        """Those greater than an id, in ascending order."""
+        return sorted(id_ for id_ in self._ids if id_ > activity_id)
+
+
+#: Told of an inventory activity: the device, and when it was deleted (epoch ms) if that is what happened.
+DeviceHint = Callable[[int, int | None], None]
+
+
+class Intake:
+    """Shared by the receiver and the poller of one process."""
+
+    def __init__(
+        self,
+        *,
+        directory: Directory,
+        conditions: Conditions,
+        book: AlertBook,
+        now: Now,
+        on_device: DeviceHint,
+        on_organizations: Callable[[], None],
+    ) -> None:
+        self._directory = directory
+        self._conditions = conditions
+        self._book = book
+        self._now = now
+        self._on_device = on_device
+        self._on_organizations = on_organizations
+        self.recent = Recent()
+
+    async def publication(
+        self, row: ActivityRow, *, source: str, quick: bool, located: bool = True
+    ) -> Publication | None:
+        """The fact of an alert activity; ``None`` for any other, after passing on its hint.
+
+        ``quick`` bounds what is asked to a few seconds and asks for an unknown source type. ``located=False`` gives up
+        on finding the device's organization. Raises ``RowError`` when the activity cannot be understood,
+        ``CallFailed`` or ``CallsSuspended`` when its device must be asked for and cannot be.
+        """
+        kind = meaning(row)
+        if kind not in (Meaning.TRIGGERED, Meaning.RESET):
+            self._hint(row, kind)
+            return None
+        if not row.series_uid:
+            raise RowError(f"activity {row.id} ({row.activity_type} {row.status_code}) names no seriesUid")
+        subject = await self._directory.subject(
+            device_id=row.device_id,
+            seen=row.device,
+            organization_id=row.organization_id,
+            location_id=row.location_id,
+            quick=quick,
+            ask=located,
+        )
+        if kind is Meaning.RESET:
+            return alert_reset(row, row.series_uid, subject, source=source)
+        condition = await self._conditions.ask(row) if quick else self._conditions.of(row)
+        return alert_triggered(row, row.series_uid, subject, condition or UNKNOWN_CONDITION, source=source)
+
+    def published(self, publication: Publication) -> None:
+        """Remember what Kafka has acknowledged."""
+        fact = publication.fact
+        if isinstance(fact, AlertTriggered):
+            self._book.raised(
+                fact.uid,
+                fact.subject,
+                raised_at=fact.raised_at,
+                known_at=self._now(),
+                activity_id=fact.activity_id,
+            )
+            self.recent.add(fact.activity_id)
+        elif isinstance(fact, AlertReset):
+            self._book.ended(fact.uid, at=self._now(), activity_id=fact.activity_id)
+            self.recent.add(fact.activity_id)
+
+    def _hint(self, row: ActivityRow, kind: Meaning) -> None:
+        if kind is Meaning.ORGANIZATIONS:
+            self._on_organizations()
+        elif row.device_id is not None and kind is Meaning.DEVICE:
+            self._on_device(row.device_id, None)
+        elif row.device_id is not None and kind is Meaning.DEVICE_DELETED:
+            self._on_device(row.device_id, self._now())

@@ -1,0 +1,132 @@
+"""The vendors' ways of paging, without I/O: each tells what to ask next and checks that the answers move on.
+
+A page that repeats or a cursor that jumps back raises ``PagingError``: the listing is not complete then, and what is
+not complete must not be read as "the rest is gone".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+#: Query parameters of the next page.
+Params = tuple[tuple[str, str], ...]
+
+
+class PagingError(ValueError):
+    """Pages that do not add up; one line says how."""
+
+
+class AfterPages:
+    """Lists paged by ``pageSize`` and ``after`` = the id of the last row (NinjaOne's entity lists).
+
+    The vendor's largest page is not documented, so a short first page may be the end or just its cap: it is followed
+    by one more request. Later pages end the list when they are shorter than the first.
+    """
+
+    def __init__(self, page_size: int = 1000) -> None:
+        self._asked = page_size
+        self._largest: int | None = None
+        self._after: int | None = None
+        self._seen: set[int] = set()
+        self._done = False
+
+    def next(self) -> Params | None:
+        """What to ask for, ``None`` when the list is complete."""
+        if self._done:
+            return None
+        size = (("pageSize", str(self._asked)),)
+        return size if self._after is None else (*size, ("after", str(self._after)))
+
+    def take(self, ids: Sequence[int], *, count: int | None = None) -> None:
+        """The ids of the rows that came, and how many came if some had no readable id.
+
+        Raises ``PagingError`` when one came before.
+        """
+        count = len(ids) if count is None else count
+        repeated = self._seen.intersection(ids)
+        if repeated or len(set(ids)) != len(ids):
+            raise PagingError(f"the page after {self._after} repeats row {min(repeated or ids)}")
+        self._seen.update(ids)
+        if self._largest is None:
+            self._largest = count
+            self._done = not ids
+        else:
+            self._done = not ids or count < self._largest
+        if ids:
+            self._after = ids[-1]
+
+
+class CursorPages:
+    """Reports paged by ``cursor`` (its name in the body): ends with no rows or no cursor; the offset must grow."""
+
+    def __init__(self, page_size: int = 1000) -> None:
+        self._asked = page_size
+        self._cursor: str | None = None
+        self._offset: int | None = None
+        self._done = False
+
+    def next(self) -> Params | None:
+        """What to ask for, ``None`` when the report is complete."""
+        if self._done:
+            return None
+        size = (("pageSize", str(self._asked)),)
+        return size if self._cursor is None else (*size, ("cursor", self._cursor))
+
+    def take(self, rows: int, cursor: str | None, offset: int | None = None) -> None:
+        """How many rows came, and the cursor. Raises ``PagingError`` when the cursor stands still or jumps back."""
+        if rows and self._offset is not None and offset is not None and offset <= self._offset:
+            raise PagingError(f"the report's cursor went from {self._offset} to {offset}")
+        self._cursor, self._offset = cursor, offset
+        self._done = rows == 0 or not cursor
+
+
+class ActivityPages:
+    """Everything above a known activity id, whichever end of the gap the vendor serves first.
+
+    ``newerThan`` with more rows than a page holds may bring the newest (then there is a gap below them, read back with
+    ``olderThan``) or the oldest (then there is more above). Both end the same: the gap is closed, then forward again
+    until a page is not full. Pages are 10 to 1000 rows by the reference, so a short page is the end.
+    """
+
+    def __init__(self, above: int, page_size: int = 1000) -> None:
+        self._size = page_size
+        self._floor = above
+        self._newest = above
+        self._older: int | None = None
+        self._more = True
+
+    def next(self) -> Params | None:
+        """What to ask for, ``None`` when nothing newer is left and no gap is open."""
+        size = ("pageSize", str(self._size))
+        if self._older is not None:
+            return (("olderThan", str(self._older)), size)
+        return (("newerThan", str(self._floor)), size) if self._more else None
+
+    def take(self, ids: Sequence[int], *, count: int | None = None) -> None:
+        """The ids of the rows that came, in any order, and how many came if some had no readable id.
+
+        Raises ``PagingError`` for rows outside of what was asked.
+        """
+        full = bool(ids) and (len(ids) if count is None else count) >= self._size
+        if self._older is not None:
+            self._take_back(ids, self._older, full=full)
+        else:
+            self._take_forward(ids, full=full)
+
+    def _take_forward(self, ids: Sequence[int], *, full: bool) -> None:
+        if ids and min(ids) <= self._floor:
+            raise PagingError(f"activities newer than {self._floor} were asked for, {min(ids)} came")
+        self._more = full
+        self._newest = max(self._newest, *ids) if ids else self._newest
+        if self._more:
+            self._older = min(ids)
+        else:
+            self._floor = self._newest
+
+    def _take_back(self, ids: Sequence[int], older: int, *, full: bool) -> None:
+        if ids and max(ids) >= older:
+            raise PagingError(f"activities older than {older} were asked for, {max(ids)} came")
+        if not full or min(ids) <= self._floor:
+            self._older, self._floor = None, self._newest
+        else:
+            self._older = min(ids)

@@ -1,0 +1,313 @@
+"""``lockstep init | test | connect | disconnect | check | setup``: from nothing to two healthy connections."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+import yaml
+
+from connectors.autotask.setup import Created, Finding, Setup
+from connectors.errors import CallFailed
+from connectors.ports import CallsSuspended, OpenGate
+from connectors.probing import ProbeResult
+from schemas.facts import ConnectionName
+from streams.cli.base import FAILED, FINDING, Failure, actor, common, run, say, say_error, say_json, settings_of
+from streams.clock import clock_of
+from streams.connecting import tell_disconnected, test_and_tell
+from streams.core.policy import Policy
+from streams.policy_file import STARTER, read_policy
+from streams.secrets_file import store_secrets
+from streams.settings import CONFIG_NAME, Settings, load_settings
+from streams.vendors import autotask_client, names_in
+
+_CONNECTION = click.Choice(["ninjaone", "autotask"])
+SHOWN: dict[ConnectionName, str] = {"ninjaone": "NinjaOne", "autotask": "Autotask"}
+
+
+@click.command("test")
+@click.argument("connection", type=_CONNECTION)
+@common
+def test(config: Path | None, as_json: bool, connection: ConnectionName) -> int:
+    """Test a connection with its stored credentials; a success makes it Healthy."""
+    result = run(test_and_tell(settings_of(config), connection, tell=True, by=actor()))
+    return _tell(result, as_json)
+
+
+def _tell(result: ProbeResult, as_json: bool) -> int:
+    failed = result.failed
+    if as_json:
+        say_json(
+            {
+                "ok": result.ok,
+                "line": result.line,
+                "step": failed.step if failed else None,
+                "steps": [{"step": step.step, "ok": step.ok, "line": step.line} for step in result.steps],
+                "findings": list(result.findings),
+            }
+        )
+    else:
+        say(result.line)
+        for finding in result.findings:
+            say(f"  {finding}")
+    if failed is not None:
+        return FAILED
+    return FINDING if result.findings else 0
+
+
+@click.command("connect")
+@click.argument("connection", type=_CONNECTION)
+@click.option("--username", help="Autotask: the API user's name (key).")
+@click.option("--client-id", help="NinjaOne: the client app's id.")
+@click.option("--integration-code", help="Autotask: the tracking identifier.")
+@click.option("--secret-stdin", is_flag=True, help="Read the secret from standard input (never from an argument).")
+@click.option("--no-test", is_flag=True, help="Store without testing; a running system tests once.")
+@common
+def connect(
+    config: Path | None,
+    as_json: bool,
+    connection: ConnectionName,
+    username: str | None,
+    client_id: str | None,
+    integration_code: str | None,
+    secret_stdin: bool,
+    no_test: bool,
+) -> int:
+    """Test credentials and store them; a running system takes them up within a second."""
+    if connection == "ninjaone" and (username or integration_code):
+        raise click.UsageError("--username and --integration-code belong to autotask; NinjaOne takes --client-id")
+    if connection == "autotask" and client_id:
+        raise click.UsageError("--client-id belongs to ninjaone; Autotask takes --username")
+    values = (
+        {"client_id": client_id}
+        if connection == "ninjaone"
+        else {"username": username, "integration_code": integration_code}
+    )
+    secret = _secret(secret_stdin)
+    if secret is not None:
+        values["client_secret" if connection == "ninjaone" else "secret"] = secret
+    given = {name: value for name, value in values.items() if value}
+    if not given:
+        raise click.UsageError("nothing to connect with; give the user and --secret-stdin")
+    return _connect(settings_of(config), config, connection, given, as_json=as_json, test=not no_test)
+
+
+def _secret(from_stdin: bool) -> str | None:
+    if from_stdin:
+        return sys.stdin.read().strip("\r\n")
+    if sys.stdin.isatty():
+        return str(click.prompt("Secret", hide_input=True, default="", show_default=False)) or None
+    return None
+
+
+def _connect(
+    settings: Settings,
+    config: Path | None,
+    connection: ConnectionName,
+    given: dict[str, str],
+    *,
+    as_json: bool,
+    test: bool,
+) -> int:
+    if test:
+        # Tested before anything is stored: a typing error must not replace credentials that work.
+        tried = _with(settings, connection, given)
+        result = run(test_and_tell(tried, connection, tell=False, by=actor()))
+        if not result.ok:
+            code = _tell(result, as_json)
+            say_error("nothing was stored")
+            return code
+    store_secrets(settings.secrets_path, connection, given)
+    stored = load_settings(config)
+    if not test:
+        say(f"{SHOWN[connection]}: stored in {settings.secrets_path}, not tested")
+        return 0
+    # Told to a running system with what is really in force, which the environment may override.
+    effective = run(test_and_tell(stored, connection, tell=True, by=actor()))
+    if not effective.ok:
+        raise Failure(
+            f"{SHOWN[connection]}: the new credentials work and are stored, but others from the environment override them: "
+            f"{effective.line}"
+        )
+    code = _tell(effective, as_json)
+    if not as_json:
+        say(f"{SHOWN[connection]}: stored in {settings.secrets_path}")
+    return 0 if code == FINDING else code
+
+
+def _with(settings: Settings, connection: ConnectionName, given: dict[str, str]) -> Settings:
+    document = settings.model_dump(mode="python")
+    document[connection] = {**document[connection], **given}
+    return Settings.model_validate({**document, "root": settings.root})
+
+
+@click.command("disconnect")
+@click.argument("connection", type=_CONNECTION)
+@common
+def disconnect(config: Path | None, as_json: bool, connection: ConnectionName) -> int:
+    """Forget the stored credentials; a running system stops calling, and work waits."""
+    settings = settings_of(config)
+    told = run(tell_disconnected(settings, connection, by=actor()))
+    store_secrets(settings.secrets_path, connection, None)
+    if as_json:
+        say_json({"connection": connection, "state": "NotConnected", "running_system_told": told})
+    else:
+        say(f"{SHOWN[connection]}: Not connected" + ("" if told else " (no running system to tell)"))
+    return 0
+
+
+@click.command("check")
+@common
+def check(config: Path | None, as_json: bool) -> int:
+    """Say what the policy needs in Autotask and Autotask does not have."""
+    settings = settings_of(config)
+    policy = read_policy(settings.policy_path).policy
+    findings = run(_check(settings, policy))
+    if as_json:
+        say_json({"findings": [{"kind": f.kind, "name": f.name, "reason": f.reason, "line": f.line} for f in findings]})
+    else:
+        for finding in findings:
+            say(finding.line)
+        say(f"{len(findings)} findings" if findings else "everything that the policy names exists in Autotask")
+    return FINDING if findings else 0
+
+
+async def _check(settings: Settings, policy: Policy) -> list[Finding]:
+    try:
+        async with clock_of() as clock, autotask_client(settings, gate=OpenGate("autotask"), now=clock.now) as client:
+            fields = list(policy.devices.fields.values())
+            return await Setup(client).check(fields=fields, names=names_in(policy))
+    except (CallFailed, CallsSuspended) as error:
+        raise Failure(f"Autotask could not be asked: {error}; 'lockstep test autotask' says which step fails") from None
+
+
+@click.command("setup")
+@common
+def setup(config: Path | None, as_json: bool) -> int:
+    """Create the missing user-defined fields, where Autotask allows it."""
+    settings = settings_of(config)
+    policy = read_policy(settings.policy_path).policy
+    created, left = run(_setup(settings, policy))
+    if as_json:
+        say_json(
+            {
+                "created": [{"name": c.name, "ok": c.ok, "line": c.line} for c in created],
+                "left": [finding.line for finding in left],
+            }
+        )
+    else:
+        for result in created:
+            say(result.line)
+        for finding in left:
+            say(f"not for setup: {finding.line}")
+        if not created and not left:
+            say("nothing to do: every user-defined field exists")
+    return FINDING if left or not all(result.ok for result in created) else 0
+
+
+async def _setup(settings: Settings, policy: Policy) -> tuple[list[Created], list[Finding]]:
+    try:
+        async with clock_of() as clock, autotask_client(settings, gate=OpenGate("autotask"), now=clock.now) as client:
+            tenant = Setup(client)
+            missing = await tenant.missing_fields(list(policy.devices.fields.values()))
+            # One after the other: the vendor counts threads per entity, and locks under parallel writes.
+            created = [await tenant.create_field(name) for name in missing]
+            return created, await tenant.check(names=names_in(policy))
+    except (CallFailed, CallsSuspended) as error:
+        raise Failure(f"Autotask could not be asked: {error}; 'lockstep test autotask' says which step fails") from None
+
+
+_REGIONS = "app (US), us2, eu, ca, oc, fed"
+
+
+@click.command("init")
+@click.option("--base-url", help=f"NinjaOne: the host your technicians sign in to ({_REGIONS}).")
+@click.option("--client-id", help="NinjaOne: the client app's id.")
+@click.option("--username", help="Autotask: the API user's name (key).")
+@click.option("--integration-code", help="Autotask: the tracking identifier.")
+@click.option("--discovery-url", help="Autotask: where the zone is asked for; only for a sandbox.")
+@click.option("--force", is_flag=True, help="Replace files that exist.")
+@click.option("--no-test", is_flag=True, help="Write the files without testing.")
+@common
+def init(config: Path | None, as_json: bool, force: bool, no_test: bool, **given: str | None) -> int:
+    """Ask for what is needed, test it, and write lockstep.yaml, policy.yaml and the secrets file.
+
+    Without a terminal the two secrets come from LOCKSTEP_NINJAONE__CLIENT_SECRET and LOCKSTEP_AUTOTASK__SECRET.
+    """
+    path = config or Path(CONFIG_NAME)
+    if path.exists() and not force:
+        raise Failure(f"{path} exists; edit it, or use --force to replace it")
+    answers = _ask(given)
+    document: dict[str, Any] = {
+        "ninjaone": {"base_url": answers["base_url"], "client_id": answers["client_id"]},
+        "autotask": {"username": answers["username"]},
+    }
+    if answers["discovery_url"]:
+        document["autotask"]["discovery_url"] = answers["discovery_url"]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(
+        "# Lockstep's configuration; secrets are elsewhere (README, 'Use it').\n"
+        + yaml.safe_dump(document, sort_keys=False)
+    )
+    settings = load_settings(path)
+    if not settings.policy_path.exists():
+        settings.policy_path.write_text(STARTER)
+    ninjaone = {"client_secret": answers["client_secret"]}
+    autotask = {"secret": answers["secret"], "integration_code": answers["integration_code"]}
+    store_secrets(settings.secrets_path, "ninjaone", {k: v for k, v in ninjaone.items() if v})
+    store_secrets(settings.secrets_path, "autotask", {k: v for k, v in autotask.items() if v})
+    say(f"written: {path}, {settings.policy_path}, {settings.secrets_path} (readable by you only)")
+    if no_test:
+        return 0
+    results = {name: run(test_and_tell(load_settings(path), name, tell=False, by=actor())) for name in SHOWN}
+    for name, result in results.items():
+        say(f"{SHOWN[name]}: {result.line}")
+        for finding in result.findings:
+            say(f"  {finding}")
+    good = all(result.ok for result in results.values())
+    say(
+        "next: 'lockstep check', then 'lockstep up'"
+        if good
+        else "correct what is wrong with 'lockstep connect', then 'lockstep check'"
+    )
+    return 0 if good else FAILED
+
+
+def _ask(given: dict[str, str | None]) -> dict[str, str]:
+    import os
+
+    answers = {name: value or "" for name, value in given.items()}
+    answers["client_secret"] = os.environ.get("LOCKSTEP_NINJAONE__CLIENT_SECRET", "")
+    answers["secret"] = os.environ.get("LOCKSTEP_AUTOTASK__SECRET", "")
+    answers["integration_code"] = answers["integration_code"] or os.environ.get(
+        "LOCKSTEP_AUTOTASK__INTEGRATION_CODE", ""
+    )
+    questions = [
+        ("base_url", f"NinjaOne host ({_REGIONS}; or an address)", False, "eu"),
+        ("client_id", "NinjaOne client id", False, None),
+        ("client_secret", "NinjaOne client secret", True, None),
+        ("username", "Autotask API user (key)", False, None),
+        ("secret", "Autotask API secret", True, None),
+        ("integration_code", "Autotask tracking identifier", True, None),
+    ]
+    missing = [name for name, *_ in questions if not answers[name] and name != "base_url"]
+    if missing and not sys.stdin.isatty():
+        names = ", ".join(f"--{name.replace('_', '-')}" for name in missing if name not in ("client_secret", "secret"))
+        secrets = [name for name in missing if name in ("client_secret", "secret")]
+        variables = {"client_secret": "LOCKSTEP_NINJAONE__CLIENT_SECRET", "secret": "LOCKSTEP_AUTOTASK__SECRET"}
+        wanted = ", ".join(filter(None, [names, *(variables[name] for name in secrets)]))
+        raise click.UsageError(f"there is no terminal to ask at; give {wanted}")
+    for name, question, hidden, default in questions:
+        if not answers[name]:
+            interactive = sys.stdin.isatty()
+            answers[name] = (
+                click.prompt(question, hide_input=hidden, default=default) if interactive else (default or "")
+            )
+    if "://" not in answers["base_url"]:
+        answers["base_url"] = f"https://{answers['base_url']}.ninjarmm.com"
+    return answers
+
+
+COMMANDS = [init, test, connect, disconnect, check, setup]

@@ -1,0 +1,309 @@
+"""``lockstep status | explain | audit verify | audit tail | topics``: looking, without touching."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from schemas.audit import AuditRecord
+from schemas.envelope import rfc3339
+from schemas.topics import AUDIT
+from streams.cli.base import FAILED, FINDING, Failure, common, run, say, say_error, say_json, settings_of, table
+from streams.clock import clock_of
+from streams.core.connection import Connection
+from streams.explaining import explain as explained
+from streams.explaining import happening_of
+from streams.health import connections
+from streams.operations import Pause, pauses
+from streams.readers import read_all, tail
+from streams.replay import AuditResult, verify_audit
+from streams.reporter import roles
+from streams.settings import Settings
+from streams.topics import describe
+from streams.views import dead_letters, parked
+from streams.wiring import kafka_options, policy_in_force
+
+_WORDS = {"NotConnected": "Not connected"}
+
+
+@click.command("status")
+@click.option("--role", help="Only say whether a role runs on this host (for health checks): exit 0 or 1.")
+@common
+def status(config: Path | None, as_json: bool, role: str | None) -> int:
+    """How it is: connections, roles, what waits and why, what is parked."""
+    found = run(_status(settings_of(config)))
+    if role is not None:
+        running = [entry for entry in found["roles"] if entry["role"] == role and entry["state"] == "running"]
+        say(f"{role}: {'running' if running else 'not running'}")
+        return 0 if running else FAILED
+    if as_json:
+        say_json(found)
+        return 0
+    for name, connection in found["connections"].items():
+        since = f" since {connection['since']}" if connection["since"] else ""
+        word = _WORDS.get(connection["state"], connection["state"])
+        say(f"{name}: {word}{since}" + (f": {connection['reason']}" if connection["reason"] else ""))
+    if found["roles"]:
+        rows = [
+            [r["name"], r["state"], str(r["pid"] or ""), str(r["restarts"]), r["last_reason"], r["doing"]]
+            for r in found["roles"]
+        ]
+        say(table(rows, ["ROLE", "STATE", "PID", "RESTARTS", "LAST REASON", "DOING"]))
+    for entry in found["waiting"]:
+        since = f" since {entry['since']}" if entry["since"] else ""
+        say(f"waiting: {entry['count']} in {entry['topic']}{since}" + (f": {entry['why']}" if entry["why"] else ""))
+    say(
+        f"policy revision {found['policy_revision'] or 'none'}; parked: {found['parked']}; dead letters: {found['dead_letters']}"
+    )
+    return 0
+
+
+async def _status(settings: Settings) -> dict[str, Any]:
+    options = await kafka_options(settings)
+    async with clock_of() as clock:
+        now = clock.now()
+    states = await connections(options)
+    reports = await roles(options, now=now)
+    policy = await policy_in_force(options)
+    switches = pauses(await _remembered(options))
+    letters = [letter for letter in await dead_letters(options) if letter.handled is None]
+    return {
+        "connections": {
+            name: _connection(state, switches.get(name) or switches.get("all")) for name, state in states.items()
+        },
+        "roles": _roles(reports),
+        "waiting": _waiting(reports),
+        "parked": len(await parked(options)),
+        "dead_letters": len(letters),
+        "policy_revision": policy.revision if policy else None,
+    }
+
+
+async def _remembered(options: Any) -> dict[str, bytes]:
+    from schemas.topics import OPERATIONS
+
+    values: dict[str, bytes] = {}
+    async for record in read_all(options, OPERATIONS):
+        key = (record.key or b"").decode()
+        if record.value is None:
+            values.pop(key, None)
+        else:
+            values[key] = record.value
+    return values
+
+
+def _connection(state: Connection, switch: Pause | None) -> dict[str, Any]:
+    since = rfc3339(state.since) if state.since else None
+    reason = state.reason
+    if switch is not None:
+        why = f": {switch.reason}" if switch.reason else ""
+        reason = f"{reason}; paused by {switch.by} since {rfc3339(switch.since)}{why}".removeprefix("; ")
+    return {"state": state.state, "since": since, "reason": reason, "paused": switch is not None}
+
+
+def _roles(reports: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    supervisors = [report for report in reports if report["role"] == "supervisor"]
+    supervised: dict[str, Any] = supervisors[0]["roles"] if supervisors else {}
+    found = []
+    for report in reports:
+        if report["role"] == "supervisor":
+            continue
+        kept = supervised.get(report["name"], {})
+        found.append(
+            {
+                "name": report["name"],
+                "role": report["role"],
+                "host": report["host"],
+                "pid": report["pid"],
+                "state": report["state"],
+                "restarts": kept.get("restarts", 0),
+                "last_reason": kept.get("last_reason", ""),
+                "started_at": rfc3339(report["started_at"]),
+                "doing": _doing(report),
+                "figures": report["figures"],
+            }
+        )
+    return found
+
+
+def _doing(report: dict[str, Any]) -> str:
+    figures = report["figures"]
+    if report["role"] == "worker":
+        return ", ".join(
+            f"{agent}: {len(part['partitions'])} partitions, {part['facts']} facts" for agent, part in figures.items()
+        )
+    if report["role"] == "executor":
+        owned = [topic for topic, part in figures.items() if part.get("owner")]
+        calls = sum(part.get("calls", 0) for part in figures.values())
+        return f"{calls} calls, owns {len(owned)} of {len(figures)} topics"
+    parts = []
+    for name, part in figures.items():
+        parts.append(f"{name}: {'waits' if part.get('suspended') else 'polls'}")
+    return ", ".join(parts)
+
+
+def _waiting(reports: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    found = []
+    for report in reports:
+        if report["role"] != "executor" or report["state"] != "running":
+            continue
+        for topic, part in report["figures"].items():
+            if part.get("waiting") or part.get("suspended"):
+                since = part.get("suspended_since")
+                found.append(
+                    {
+                        "topic": topic,
+                        "count": part.get("waiting", 0),
+                        "by_lane": part.get("by_lane", {}),
+                        "by_organization": part.get("by_organization", {}),
+                        "since": rfc3339(since) if since else None,
+                        "why": part.get("suspended") or part.get("slowed_down") or "",
+                    }
+                )
+    return found
+
+
+@click.command("explain")
+@click.argument("identity", metavar="ID")
+@common
+def explain(config: Path | None, as_json: bool, identity: str) -> int:
+    """Everything that happened to an alert (uid), a ticket (number, id or external id) or a device (id), in order."""
+
+    async def main() -> list[Any]:
+        return await explained(await kafka_options(settings_of(config)), identity)
+
+    happenings = run(main())
+    if as_json:
+        say_json({"id": identity, "happenings": [happening.as_dict() for happening in happenings]})
+    else:
+        for happening in happenings:
+            for line in happening.lines():
+                say(line)
+    if not happenings:
+        raise Failure(
+            f"the audit knows nothing of '{identity}'; it takes an alert's uid, a ticket's number or a device's id"
+        )
+    return 0
+
+
+@click.group("audit")
+def audit() -> None:
+    """The record of every decision."""
+
+
+@audit.command("verify")
+@common
+def verify(config: Path | None, as_json: bool) -> int:
+    """Decide every recorded fact again and compare, byte for byte; exit 2 at the first difference."""
+
+    def progress(count: int) -> None:
+        if sys.stderr.isatty():
+            say_error(f"\r{count} records", end="")
+
+    async def main() -> AuditResult:
+        return await verify_audit(await kafka_options(settings_of(config)), progress=progress)
+
+    result = run(main())
+    difference = str(result.difference) if result.difference is not None else None
+    if as_json:
+        say_json(
+            {
+                "records": result.records,
+                "commands": result.commands,
+                "verified": difference is None,
+                "difference": difference,
+                "compared_with_live_state": result.settled,
+            }
+        )
+    elif difference is None:
+        live = "and the live state agrees" if result.settled else "(the live state moves too fast to compare)"
+        say(f"{result.records} records, {result.commands} commands: decided again the same, chain whole {live}")
+    else:
+        say(f"difference: {difference}")
+    return 0 if difference is None else FINDING
+
+
+@audit.command("tail")
+@click.option("--lines", type=click.IntRange(0, 100_000), default=20, show_default=True, help="How many to begin with.")
+@click.option("--follow/--no-follow", default=True, show_default=True, help="Go on with new ones, until Ctrl-C.")
+@common
+def tail_audit(config: Path | None, as_json: bool, lines: int, follow: bool) -> int:
+    """Show the latest decisions, and new ones as they come."""
+
+    async def main() -> None:
+        options = await kafka_options(settings_of(config))
+        raw = [record async for record in read_all(options, AUDIT)]
+        ends: dict[tuple[str, int], int] = {(r.topic, r.partition): r.offset + 1 for r in raw}
+        for record in sorted(raw, key=lambda r: r.timestamp)[-lines:] if lines else []:
+            _show(record.value, as_json)
+        if follow:
+            async for record in tail(options, AUDIT, start=ends):
+                _show(record.value, as_json)
+
+    run(main())
+    return 0
+
+
+def _show(value: bytes | None, as_json: bool) -> None:
+    record = AuditRecord.from_json(value or b"")
+    if as_json:
+        say(record.to_json().decode())
+        return
+    for line in happening_of(record).lines():
+        say(line)
+
+
+@click.command("topics")
+@common
+def topics(config: Path | None, as_json: bool) -> int:
+    """The topics: what they hold, how much, for how long, and who lags behind."""
+
+    async def main() -> list[Any]:
+        return await describe(await kafka_options(settings_of(config)))
+
+    found = run(main())
+    if as_json:
+        say_json(
+            [
+                {
+                    "topic": t.topic,
+                    "exists": t.exists,
+                    "partitions": t.partitions,
+                    "replication_factor": t.replication_factor,
+                    "records": t.records,
+                    "cleanup": t.cleanup,
+                    "retention_ms": t.retention_ms,
+                    "holds": t.holds,
+                    "lag": dict(t.lag),
+                }
+                for t in found
+            ]
+        )
+        return 0
+    rows = [
+        [
+            t.topic,
+            str(t.partitions) if t.exists else "missing",
+            str(t.records),
+            t.cleanup,
+            _kept(t.retention_ms, t.cleanup),
+            ", ".join(f"{group} {lag}" for group, lag in sorted(t.lag.items())),
+        ]
+        for t in found
+    ]
+    say(table(rows, ["TOPIC", "PARTITIONS", "RECORDS", "CLEANUP", "KEPT", "LAG"]))
+    return 0
+
+
+def _kept(retention_ms: int | None, cleanup: str) -> str:
+    if cleanup == "compact":
+        return "last per key"
+    if retention_ms is None:
+        return ""
+    return "for ever" if retention_ms < 0 else f"{retention_ms // 86_400_000} days"
+
+
+COMMANDS = [status, explain, audit, topics]

@@ -1,0 +1,75 @@
+"""What ``init``, ``test``, ``connect`` and ``disconnect`` have in common: test credentials, tell a running system, store."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from connectors.probing import ProbeResult
+from schemas.facts import ConnectionName
+from streams.broker import BrokerError
+from streams.clock import clock_of
+from streams.core.policy import Policy
+from streams.health import connections, credentials_changed, disconnected, record_test
+from streams.kafka_options import KafkaOptions
+from streams.log import KafkaLog
+from streams.policy_file import PolicyFileError, read_policy
+from streams.settings import Settings
+from streams.topics import TopicsError
+from streams.vendors import credentials, probe_connection
+from streams.wiring import kafka_options, prepare_topics
+
+
+async def running_system(settings: Settings) -> KafkaOptions | None:
+    """How to reach the running system, or ``None`` where there is none (yet)."""
+    try:
+        options = await kafka_options(settings)
+        await prepare_topics(settings, options)
+    except (BrokerError, TopicsError):
+        return None
+    return options
+
+
+async def test_and_tell(settings: Settings, name: ConnectionName, *, tell: bool, by: str) -> ProbeResult:
+    """Test the credentials in ``settings``; with ``tell``, a running system learns the outcome within a second.
+
+    A test that came to no answer (time-out, overload) says nothing about the credentials and changes nothing.
+    """
+    async with clock_of() as clock:
+        options = await running_system(settings) if tell else None
+        worked_until = await _worked_until(options, settings, name) if options else None
+        result = await probe_connection(
+            settings, name, now=clock.now, policy=_policy(settings), worked_until=worked_until
+        )
+        held = credentials(settings)[name]
+        if options is not None and held is not None and (result.ok or result.reachable):
+            refusal = None if result.ok else result.line.removeprefix("Status: ")
+            async with KafkaLog(options, now=clock.now) as log:
+                await record_test(options, log, name, held, refusal=refusal, at=clock.now(), by=by)
+        return result
+
+
+async def tell_disconnected(settings: Settings, name: ConnectionName, *, by: str) -> bool:
+    """A running system stops calling; returns whether there is one."""
+    options = await running_system(settings)
+    if options is None:
+        return False
+    async with clock_of() as clock, KafkaLog(options, now=clock.now) as log:
+        reason = f"disconnected by {by}"
+        await disconnected(options, log, name, reason=reason, at=clock.now(), by=by)
+    return True
+
+
+async def _worked_until(options: KafkaOptions, settings: Settings, name: ConnectionName) -> str | None:
+    """When these very credentials were last known to work, as ``HH:MM`` UTC; only if they have stopped working since."""
+    state = (await connections(options))[name]
+    held = credentials(settings)[name]
+    if state.state != "Unhealthy" or held is None or not state.credentials or credentials_changed(state, held):
+        return None
+    return f"{datetime.fromtimestamp(state.since / 1000, UTC):%H:%M} UTC"
+
+
+def _policy(settings: Settings) -> Policy | None:
+    try:
+        return read_policy(settings.policy_path).policy
+    except PolicyFileError:
+        return None

@@ -1,0 +1,111 @@
+"""A decision in the making, and what it comes to: named changes, reasons, dispositions and commands.
+
+A ``Draft`` applies each change to its body at once, so that later steps of the same decision see it; the decision then
+holds all of them, and ``documents.evolve`` makes the same body of them. Nothing else may touch the body.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from schemas.commands import Command, topic_of
+from schemas.envelope import Envelope
+from schemas.identity import derived_id
+from streams.core.documents import Body, apply
+
+
+class Issued(NamedTuple):
+    """A command with its envelope, and the topic that it goes to."""
+
+    envelope: Envelope
+    command: Command
+    topic: str
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What was decided about one key because of one fact. ``document()`` is what the audit record keeps.
+
+    ``dispositions`` holds those that changed: alert uid to (disposition, reason).
+    """
+
+    changes: list[dict[str, Any]]
+    reasons: list[dict[str, str]] = field(default_factory=list)
+    dispositions: dict[str, tuple[str, str]] = field(default_factory=dict)
+    rule: str | None = None
+    commands: tuple[Issued, ...] = ()
+
+    def document(self) -> dict[str, Any]:
+        """As JSON data, without what is empty."""
+        result: dict[str, Any] = {}
+        if self.changes:
+            result["changes"] = self.changes
+        if self.reasons:
+            result["reasons"] = self.reasons
+        if self.dispositions:
+            result["dispositions"] = self.dispositions
+        if self.rule is not None:
+            result["rule"] = self.rule
+        return result
+
+
+class Draft:
+    """The working copy of one key's body while a fact is decided. ``now`` is the fact's recorded time (epoch ms)."""
+
+    __slots__ = ("_issued", "agent", "body", "changes", "dispositions", "envelope", "key", "now", "reasons", "rule")
+
+    def __init__(self, *, agent: str, key: str, body: Body, envelope: Envelope) -> None:
+        self.agent = agent
+        self.key = key
+        self.body = body
+        self.envelope = envelope
+        self.now = envelope.recorded
+        self.changes: list[dict[str, Any]] = []
+        self.reasons: list[dict[str, str]] = []
+        self.dispositions: dict[str, tuple[str, str]] = {}
+        self.rule: str | None = None
+        self._issued: dict[str, Issued] = {}
+
+    def change(self, name: str, patch: dict[str, Any] | None, *at: str) -> None:
+        """One named change: a patch to the entry ``at`` (section, id), to the body itself, or ``None`` to remove it."""
+        self.changes.append({"change": name, "at": list(at), "set": patch})
+        apply(self.body, list(at), patch)
+
+    def reason(self, noun: str, of: str = "", detail: str = "") -> None:
+        """Why nothing, or not more, came of the fact: a noun, what it is about, and one line where that helps."""
+        entry = {"reason": noun}
+        if of:
+            entry["of"] = of
+        if detail:
+            entry["detail"] = detail
+        self.reasons.append(entry)
+
+    def issue(self, command: Command, *, incident: str | None = None, ordinal: int = 1) -> tuple[str, int]:
+        """Give out a command. Returns its id and the ordinal that it got (the next free one from ``ordinal``)."""
+        scope, cause = incident or self.key, self.envelope.id
+        identity = derived_id(scope, cause, command.ce_type, ordinal)
+        while identity in self._issued:
+            ordinal += 1
+            identity = derived_id(scope, cause, command.ce_type, ordinal)
+        envelope = Envelope(
+            id=identity,
+            type=command.ce_type,
+            source=f"lockstep/{self.agent}",
+            time=self.now,
+            recorded=self.now,
+            key=self.key,
+            causation_id=cause,
+            correlation_id=incident,
+        )
+        self._issued[identity] = Issued(envelope, command, topic_of(command))
+        return identity, ordinal
+
+    @property
+    def idle(self) -> bool:
+        """Whether the fact changed nothing and caused nothing."""
+        return not self.changes and not self._issued
+
+    def decision(self) -> Decision:
+        """What the draft came to."""
+        return Decision(self.changes, self.reasons, self.dispositions, self.rule, tuple(self._issued.values()))

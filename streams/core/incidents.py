@@ -1,0 +1,170 @@
+"""The agent ``incidents``: alerts become tickets, tickets' ends become resets. One decision is about one key's state.
+
+A body holds ``alerts`` by uid (``core.alerts``), ``incidents`` by external id (``core.incident``), ``pending`` commands
+by id (``core.settlements``), the device's ``item``, and ``floor`` and ``ordinals`` once something was forgotten (``core.memory``).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from schemas.events import Event
+from schemas.facts import (
+    AlertFact,
+    AlertGone,
+    AlertObserved,
+    AlertReset,
+    AlertTriggered,
+    CommandSettled,
+    Fact,
+    TicketObserved,
+    TimerFired,
+)
+from streams.core import documents
+from streams.core.alerts import Alert, alive, stored, trigger_alive
+from streams.core.context import Context
+from streams.core.decision import Decision, Draft
+from streams.core.documents import Body, copy_of
+from streams.core.incident import dispose, find_command, raised_after_reset
+from streams.core.memory import forget, incidents_of
+from streams.core.placing import clear, move_on, place, place_crowded
+from streams.core.reconcile import reconcile, repeat
+from streams.core.settlements import command_settled, item_settled, timer_fired
+from streams.core.tickets import ticket_observed
+
+AGENT = "incidents"
+
+
+def decide(body: Body, event: Event[Fact], context: Context) -> Decision:
+    """The decision about a fact, given the state of its key. Changes nothing that it was given."""
+    draft = Draft(agent=AGENT, key=event.envelope.key, body=copy_of(body), envelope=event.envelope)
+    decide_into(draft, context, event.data)
+    return draft.decision()
+
+
+def evolve(body: Body, decision: Decision) -> Body:
+    """The state after a decision. Changes nothing that it was given."""
+    return documents.evolve(copy_of(body), decision.changes)
+
+
+def decide_into(draft: Draft, context: Context, fact: Fact) -> None:
+    """Decide a fact about the draft's key. ``control`` facts are the engine's (``core.parked``)."""
+    match fact:
+        case AlertTriggered() | AlertObserved():
+            _sighted(draft, context, fact)
+        case AlertReset():
+            _reset(draft, context, fact)
+        case AlertGone():
+            _gone(draft, context, fact)
+        case TicketObserved():
+            ticket_observed(draft, context, fact)
+        case CommandSettled():
+            if _of_devices(fact):
+                item_settled(draft, fact)
+            else:
+                command_settled(draft, context, fact)
+        case TimerFired():
+            timer_fired(draft, context, fact)
+        case _:
+            draft.reason("NotForIncidents", detail=fact.ce_type)
+    if not draft.idle:
+        place_crowded(draft, context)
+        forget(draft)
+
+
+def _of_devices(fact: CommandSettled) -> bool:
+    return "configuration" in fact.command_type.lower()
+
+
+def _sighted(draft: Draft, context: Context, fact: AlertTriggered | AlertObserved) -> None:
+    """An alert was raised, or stands in the list of active alerts."""
+    uid = fact.uid
+    alert: Alert = draft.body.get("alerts", {}).get(uid, {})
+    known_by_trigger = trigger_alive(alert)
+    if isinstance(fact, AlertTriggered):
+        known = alert["triggered"][0] if "triggered" in alert else -1
+        if fact.activity_id <= known:
+            return draft.reason("Duplicate" if fact.activity_id == known else "Superseded", uid)
+        if not alert and fact.activity_id <= draft.body.get("floor", -1):
+            return draft.reason("OlderThanMemory", uid)
+        patch: dict[str, Any] = {"triggered": [fact.activity_id, fact.raised_at]}
+    else:
+        if fact.raised_at <= alert.get("observed", -1):
+            return draft.reason("Duplicate", uid)
+        patch = {"observed": fact.raised_at}
+    if not alert:
+        patch["incidents"] = incidents_of(draft, uid)
+    draft.change("AlertSighted", patch, "alerts", uid)
+    alert = draft.body["alerts"][uid]
+    if not alive(alert):
+        return _never_active(draft, uid, alert, fact)
+    if not alert.get("active"):
+        draft.change("AlertActive", {"active": True, "closed_at": None, "incident": None}, "alerts", uid)
+        return place(draft, context, fact)
+    if raised_after_reset(draft, alert):
+        move_on(draft, uid)
+        draft.change("AlertActive", {"incident": None, "ordered": None}, "alerts", uid)
+        return place(draft, context, fact)
+    if not known_by_trigger or isinstance(fact, AlertObserved):
+        # The list and the activity tell of one and the same raising.
+        return draft.reason("Duplicate", uid, "known from the list of active alerts and from an activity")
+    return _raised_again(draft, context, uid, alert, fact)
+
+
+def _never_active(draft: Draft, uid: str, alert: Alert, fact: AlertFact) -> None:
+    if "incident" in alert or alert.get("disposition", "superseded") != "superseded":
+        return draft.reason("EchoOfOurWrite" if alert.get("reason") == "TicketCompleted" else "AlreadyCleared", uid)
+    draft.reason("ResetBeforeTrigger", uid)
+    if not alert.get("active"):
+        dispose(draft, uid, "superseded", "ResetBeforeTrigger", closed_at=alert.get("closed_at", draft.now))
+    return None
+
+
+def _raised_again(draft: Draft, context: Context, uid: str, alert: Alert, fact: AlertFact) -> None:
+    external_id = alert.get("incident")
+    if alert["disposition"] == "rejected":
+        return draft.reason(alert["reason"], uid, alert.get("detail", ""))
+    if external_id is None:
+        # Parked: its latest text is what its ticket will say.
+        draft.change("AlertTextKept", {"fact": stored(fact)}, "alerts", uid)
+        return draft.reason("StillParked", uid, alert["reason"])
+    if "ordered" in alert:
+        return draft.reason("ResetOrdered", uid)
+    repeat(draft, context, external_id, fact)
+    return reconcile(draft, context, external_id)
+
+
+def _reset(draft: Draft, context: Context, fact: AlertReset) -> None:
+    """An activity RESET. Ours shows by the reset that was ordered for the alert."""
+    alert: Alert = draft.body.get("alerts", {}).get(fact.uid, {})
+    known = alert["reset"][0] if "reset" in alert else -1
+    if fact.activity_id <= known:
+        return draft.reason("Duplicate" if fact.activity_id == known else "Superseded", fact.uid)
+    draft.change("ResetSeen", {"reset": [fact.activity_id, fact.reset_at]}, "alerts", fact.uid)
+    return _ended(draft, context, fact.uid, "Reset")
+
+
+def _gone(draft: Draft, context: Context, fact: AlertGone) -> None:
+    """An alert no longer stands in the list of active alerts, or its device was removed."""
+    alert: Alert = draft.body.get("alerts", {}).get(fact.uid, {})
+    known = alert.get("gone", -1)
+    if fact.gone_at <= known:
+        return draft.reason("Duplicate" if fact.gone_at == known else "Superseded", fact.uid)
+    draft.change("DisappearanceSeen", {"gone": fact.gone_at}, "alerts", fact.uid)
+    return _ended(draft, context, fact.uid, "Gone" if fact.cause == "MissingFromList" else "DeviceRemoved")
+
+
+def _ended(draft: Draft, context: Context, uid: str, reason: str) -> None:
+    alert = draft.body["alerts"][uid]
+    if "disposition" not in alert:
+        draft.reason("NoTriggerSeen", uid)
+        return dispose(draft, uid, "superseded", "NoTriggerSeen", closed_at=draft.now)
+    if not alert.get("active"):
+        echo = "settled" in alert and alert["reason"] == "TicketCompleted"
+        return draft.reason("EchoOfOurWrite" if echo else "AlreadyCleared", uid)
+    if alive(alert):
+        return draft.reason("Superseded", uid, "the alert was raised again since")
+    by_us = find_command(draft, "ResetAlert", alert.get("incident", ""), uid) is not None
+    if by_us:
+        draft.reason("EchoOfOurWrite", uid)
+    return clear(draft, context, uid, reason, by_us=by_us)

@@ -1,0 +1,60 @@
+"""Audit records: what was decided, chained per agent and key so that a cut or a change anywhere is seen.
+
+Makes the same bytes and the same hash as ``AuditRecord`` itself would (a test compares them), without building and
+validating a model of what the core has just made: this is in the path of every fact.
+"""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+from typing import Any
+
+import orjson
+
+from schemas.audit import AuditedFact
+from streams.core.documents import Chain
+
+_SORTED = orjson.OPT_SORT_KEYS
+
+
+def audited_fact_document(fact: AuditedFact) -> dict[str, Any]:
+    """The fact as it stands in a record."""
+    return {
+        "topic": fact.topic,
+        "partition": fact.partition,
+        "offset": fact.offset,
+        "headers": fact.headers,
+        "value": fact.value,
+    }
+
+
+def journal(
+    *,
+    agent: str,
+    key: str,
+    chain: Chain,
+    revision: int,
+    recorded_at: int,
+    fact: AuditedFact,
+    decision: dict[str, Any],
+    commands: list[dict[str, str]],
+    state: str,
+) -> tuple[bytes, Chain]:
+    """The next record of a chain as its JSON, and the chain after it. ``state`` is the digest of the body afterwards."""
+    count = chain.length + 1
+    record = {
+        "agent": agent,
+        "key": key,
+        "count": count,
+        "previous": chain.head,
+        "hash": "",
+        "revision": revision,
+        "recorded_at": recorded_at,
+        "fact": audited_fact_document(fact),
+        "decision": decision,
+        "commands": commands,
+        "state": state,
+    }
+    hashed = {name: value for name, value in record.items() if name != "hash"}
+    record["hash"] = blake2b(orjson.dumps(hashed, option=_SORTED), digest_size=32).hexdigest()
+    return orjson.dumps(record), Chain(count, str(record["hash"]))

@@ -1,0 +1,147 @@
+"""Where an alert belongs: a newly active one opens an incident, joins one, or waits; a cleared one leaves its incident."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from schemas.facts import AlertFact
+from schemas.identity import IdentityError, external_id
+from streams.core.alerts import raised_order, restored, stored
+from streams.core.context import Context
+from streams.core.decision import Draft
+from streams.core.incident import dispose, leave
+from streams.core.mapping import Unmapped
+from streams.core.policy import Rule
+from streams.core.reconcile import create, reconcile, repeat, rule_of
+
+#: How many commands of one key may be unsettled before further alerts of it wait for their tickets. Only a device that
+#: flaps while no call can go out gets there; without an end, its document would outgrow what Kafka takes as one record
+#: (1 MiB): an alert that comes and goes with all its commands waiting is about 1.4 kB.
+MOST_IN_FLIGHT = 100
+_CROWDED = "ManyCommandsWaiting"
+
+
+def condition_of(fact: AlertFact) -> list[str]:
+    """What makes two alerts of one key the same condition: its configuration (else its type), its name, its subject."""
+    return [fact.source_config_uid or fact.source_type or "", fact.source_name, fact.alert_subject]
+
+
+def place(draft: Draft, context: Context, fact: AlertFact) -> None:
+    """Find the place of an alert that has become active. It ends ticketed, appended, parked or rejected."""
+    uid = fact.uid
+    alert = draft.body["alerts"][uid]
+    ordinal = alert.get("incidents", 0) + 1
+    try:
+        external_id(draft.key, uid)
+    except IdentityError as error:
+        return dispose(draft, uid, "rejected", "UnusableUid", detail=str(error), fact=None)
+    if context.policy is None:
+        return park_alert(draft, context, fact)
+    rule = rule_of(draft, context, fact)
+    host = _open_incident(draft, condition_of(fact)) if rule.repeat == "note" else None
+    if host is not None:
+        return _join(draft, context, host, fact)
+    if isinstance(context.company_of(fact.subject.organization_id, fact.subject.organization_name), Unmapped):
+        return park_alert(draft, context, fact)
+    try:
+        identity = external_id(draft.key, uid, ordinal)
+    except IdentityError as error:
+        return dispose(draft, uid, "rejected", "ExternalIdTooLong", detail=str(error), fact=None)
+    if len(draft.body.get("pending", ())) >= MOST_IN_FLIGHT:
+        detail = f"{MOST_IN_FLIGHT} commands of this key are waiting; its ticket is opened when they are done"
+        dispose(draft, uid, "parked", _CROWDED, detail=detail, fact=stored(fact))
+        if "crowded" not in draft.body:
+            draft.change("KeyCrowded", {"crowded": True})
+        return None
+    return _open(draft, context, identity, fact, rule, ordinal)
+
+
+def waiting_alerts(draft: Draft) -> list[str]:
+    """Parked alerts without an incident, the first raised first."""
+    alerts = draft.body.get("alerts", {})
+    found = [uid for uid, alert in alerts.items() if alert.get("disposition") == "parked" and "fact" in alert]
+    return sorted(found, key=lambda uid: raised_order(uid, alerts[uid]))
+
+
+def place_crowded(draft: Draft, context: Context) -> None:
+    """Commands have settled: alerts that waited for that get their tickets."""
+    if "crowded" not in draft.body or len(draft.body.get("pending", ())) >= MOST_IN_FLIGHT:
+        return
+    draft.change("KeyClear", {"crowded": None})
+    for uid in waiting_alerts(draft):
+        if draft.body["alerts"][uid]["reason"] == _CROWDED:
+            place(draft, context, restored(draft.body["alerts"][uid]["fact"]))
+
+
+def park_alert(draft: Draft, context: Context, fact: AlertFact) -> None:
+    """An alert whose organization has no company waits, visible, with its latest text, until there is one."""
+    found = context.company_of(fact.subject.organization_id, fact.subject.organization_name)
+    if isinstance(found, Unmapped):
+        dispose(draft, fact.uid, "parked", found.reason, detail=found.detail, fact=stored(fact))
+
+
+def _open_incident(draft: Draft, condition: list[str]) -> str | None:
+    """The open incident of a condition; where a reopened one stands beside another, the one opened last."""
+    best: tuple[int, str] | None = None
+    for identity, incident in draft.body.get("incidents", {}).items():
+        if "ended" not in incident and incident["condition"] == condition:
+            best = max(best or (-1, ""), (incident["opened_at"], identity))
+    return best[1] if best else None
+
+
+def _open(draft: Draft, context: Context, identity: str, fact: AlertFact, rule: Rule, ordinal: int) -> None:
+    entry: dict[str, Any] = {
+        "opened_by": fact.uid,
+        "condition": condition_of(fact),
+        "opened_at": draft.now,
+        "organization": fact.subject.organization_id,
+        "active": [fact.uid],
+        "fact": stored(fact),
+    }
+    draft.change("IncidentOpened", entry, "incidents", identity)
+    dispose(draft, fact.uid, "ticketed", "Opened", incident=identity, incidents=ordinal, fact=None, ordered=None)
+    create(draft, context, identity, fact=fact, rule=rule)
+
+
+def _join(draft: Draft, context: Context, identity: str, fact: AlertFact) -> None:
+    incident = draft.body["incidents"][identity]
+    patch: dict[str, Any] = {"active": [*incident["active"], fact.uid]}
+    if "fact" not in incident:
+        # The incident was done and a technician reopened its ticket; the alert that joins it speaks for it now.
+        patch["fact"] = stored(fact)
+    draft.change("AlertJoined", patch, "incidents", identity)
+    parked = incident.get("parked")
+    if parked is not None and parked["command"] == "CreateTicket":
+        place, reason, detail = "parked", parked["reason"], parked["detail"]
+    else:
+        place, reason, detail = "appended", "SameCondition", None
+    dispose(draft, fact.uid, place, reason, detail=detail, incident=identity, fact=None, ordered=None)
+    repeat(draft, context, identity, fact)
+    reconcile(draft, context, identity)
+
+
+def clear(draft: Draft, context: Context, uid: str, reason: str, *, by_us: bool = False) -> None:
+    """An active alert is over: it is closed and leaves its incident, which completes its ticket with the last one.
+
+    ``by_us``: it was our own reset that cleared it, after its ticket was completed.
+    """
+    alert = draft.body["alerts"][uid]
+    identity = alert.get("incident")
+    ended: dict[str, Any] = {"active": None, "closed_at": draft.now, "fact": None, "ordered": None}
+    if by_us:
+        reason = "TicketCompleted"
+    elif alert["disposition"] == "parked" and "ordered" not in alert:
+        reason = "ResetWhileParked"
+    dispose(draft, uid, "closed", reason, **ended)
+    if identity is not None:
+        leave(draft, identity, uid, by_us=by_us)
+        reconcile(draft, context, identity)
+
+
+def move_on(draft: Draft, uid: str) -> None:
+    """An alert that is raised anew leaves the incident that has ended without it: its reset there is under way."""
+    identity = draft.body["alerts"][uid].get("incident", "")
+    incident = draft.body.get("incidents", {}).get(identity)
+    if incident is not None:
+        rest = [other for other in incident["active"] if other != uid]
+        draft.change("AlertMovedOn", {"active": rest}, "incidents", identity)

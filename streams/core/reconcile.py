@@ -1,0 +1,213 @@
+"""What an incident owes, and the commands for it.
+
+Facts only move what is known; ``reconcile`` then asks what is owed and issues what is missing. It is called after every
+fact that touched the incident and does nothing when nothing is owed, so duplicates and odd orders end in silence.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from schemas.commands import WithdrawCommand
+from schemas.facts import AlertFact
+from streams.core.alerts import extent, restored
+from streams.core.context import Context
+from streams.core.decision import Draft
+from streams.core.incident import Incident, find_command, park, send, status_of, supersede, unpark
+from streams.core.mapping import Unmapped
+from streams.core.policy import Rule
+from streams.core.ticketing import append_note, complete_ticket, create_ticket, note_for, reset_alert
+
+
+def create(
+    draft: Draft,
+    context: Context,
+    external_id: str,
+    *,
+    fact: AlertFact | None = None,
+    rule: Rule | None = None,
+    ordinal: int = 1,
+) -> None:
+    """Ask for the incident's ticket, by the rule and mapping in force now; without a company it is parked."""
+    incident = draft.body["incidents"][external_id]
+    fact = fact or restored(incident["fact"])
+    found = context.company_of(fact.subject.organization_id, fact.subject.organization_name)
+    if isinstance(found, Unmapped):
+        return park(draft, external_id, "CreateTicket", found.reason, found.detail, ordinal)
+    item = draft.body.get("item")
+    command = create_ticket(
+        key=draft.key,
+        external_id=external_id,
+        company_id=found.company_id,
+        # An item of another company (the device has just moved) would be refused.
+        item_id=item["id"] if item and item["company"] == found.company_id else None,
+        rule=rule or rule_of(draft, context, fact),
+        fact=fact,
+        now=draft.now,
+    )
+    if incident.get("company") != found.company_id:
+        draft.change("CompanyChosen", {"company": found.company_id}, "incidents", external_id)
+    send(draft, command, external_id, ordinal=ordinal)
+    return None
+
+
+def rule_of(draft: Draft, context: Context, fact: AlertFact) -> Rule:
+    """The rule for an alert; named in the decision. An incident exists only after a policy was published."""
+    rule = context.in_force.rule_for(fact.subject, fact)
+    draft.rule = rule.name
+    return rule
+
+
+def repeat(draft: Draft, context: Context, external_id: str, fact: AlertFact) -> None:
+    """The condition was raised again in an open incident: a note, at most one every ``note_every``."""
+    incident = draft.body["incidents"][external_id]
+    rule = rule_of(draft, context, fact)
+    last = incident.get("note_at")
+    if last is not None and draft.now - last < rule.note_every_ms:
+        draft.change("RepeatCounted", {"repeats": incident.get("repeats", 0) + 1}, "incidents", external_id)
+        return draft.reason("NoteNotDue", fact.uid)
+    note = note_for(
+        external_id=external_id,
+        cause=draft.envelope.id,
+        rule=rule,
+        fact=fact,
+        repeats=incident.get("repeats", 0),
+    )
+    draft.change("NoteDue", {"note": note, "note_at": draft.now, "repeats": None}, "incidents", external_id)
+    return None
+
+
+def reconcile(draft: Draft, context: Context, external_id: str, *, ordinal: int = 1) -> None:
+    """Issue what the incident still owes. ``ordinal`` is where the numbering of a command that comes again goes on."""
+    incident = draft.body["incidents"].get(external_id)
+    if incident is None:
+        return
+    status = status_of(incident)
+    if status == "reopened":
+        _recognise_reopening(draft, external_id, incident)
+    if status == "completed":
+        _ticket_is_completed(draft, external_id, incident, ordinal)
+        return
+    if "ticket" in incident and "note" in incident:
+        note = incident["note"]
+        draft.change("NoteSent", {"note": None}, "incidents", external_id)
+        command = append_note(
+            key=draft.key,
+            external_id=external_id,
+            ticket_id=incident["ticket"],
+            organization_id=incident["organization"],
+            note=note,
+        )
+        send(draft, command, external_id, ordinal=1, note=note)
+    if incident.get("owes"):
+        _settle_debt(draft, context, external_id, incident, ordinal)
+
+
+def _settle_debt(draft: Draft, context: Context, external_id: str, incident: Incident, ordinal: int) -> None:
+    if "ticket" not in incident:
+        waiting = find_command(draft, "CreateTicket", external_id)
+        if waiting is not None:
+            take_back(draft, *waiting, reason="ResetBeforeTicket")
+            if "due" in waiting[1]:
+                supersede(draft, external_id)
+        elif "parked" in incident:
+            draft.change("IncidentUnparked", {"parked": None}, "incidents", external_id)
+    elif "parked" not in incident and find_command(draft, "CompleteTicket", external_id) is None:
+        fact = _speaker(incident)
+        command = complete_ticket(
+            key=draft.key,
+            external_id=external_id,
+            ticket_id=incident["ticket"],
+            organization_id=incident["organization"],
+            rule=rule_of(draft, context, fact),
+            fact=fact,
+        )
+        send(draft, command, external_id, ordinal=ordinal, covers=incident.get("open_seen", 0))
+
+
+def _speaker(incident: Incident) -> AlertFact:
+    """The alert that an incident's texts and rule are about; of an incident that was done, what is left of it."""
+    if "fact" in incident:
+        return restored(incident["fact"])
+    configuration, name, about = incident["condition"]
+    return restored(
+        {
+            "uid": incident["opened_by"],
+            "subject": {"organization_id": incident["organization"]},
+            "raised_at": incident["opened_at"],
+            "source_config_uid": configuration,
+            "source_name": name,
+            "alert_subject": about,
+        }
+    )
+
+
+def _awaits_any(draft: Draft, external_id: str) -> bool:
+    return any(entry["incident"] == external_id for entry in draft.body.get("pending", {}).values())
+
+
+def _ticket_is_completed(draft: Draft, external_id: str, incident: Incident, ordinal: int) -> None:
+    patch: dict[str, Any] = {}
+    if "ended" not in incident:
+        patch |= {"ended": "TicketCompleted", "ended_at": draft.now}
+    for field in ("owes", "note", "repeats", "note_at"):
+        if field in incident:
+            patch[field] = None
+    if patch:
+        draft.change("TicketCompleted", patch, "incidents", external_id)
+    unpark(draft, external_id)
+    deferred = find_command(draft, "CompleteTicket", external_id)
+    if deferred is not None and "due" in deferred[1]:
+        draft.change("CommandNeedless", None, "pending", deferred[0])
+    for uid in incident["active"]:
+        alert = draft.body["alerts"][uid]
+        if alert["disposition"] in ("parked", "rejected") or find_command(draft, "ResetAlert", external_id, uid):
+            continue
+        covers = extent(alert)
+        draft.change("ResetOrdered", {"ordered": covers}, "alerts", uid)
+        command = reset_alert(
+            key=draft.key,
+            external_id=external_id,
+            uid=uid,
+            organization_id=incident["organization"],
+            number=incident.get("number"),
+        )
+        send(draft, command, external_id, ordinal=ordinal, uid=uid, covers=covers)
+    # While a command is unsettled the ticket may yet have to be completed: the create's outcome may name another one, a
+    # reset that was taken back may turn out not to have been what cleared the alert.
+    if not incident["active"] and "fact" in incident and not _awaits_any(draft, external_id):
+        draft.change("IncidentDone", {"fact": None}, "incidents", external_id)
+
+
+def _recognise_reopening(draft: Draft, external_id: str, incident: Incident) -> None:
+    completed = incident["ours"]["at"] if "ours" in incident else incident["completed_seen"]
+    if completed <= incident.get("reopen", 0):
+        return
+    draft.reason("ReopenedByTechnician", external_id)
+    patch = {"reopen": incident["open_seen"], "ended": None, "ended_at": None, "owes": None}
+    draft.change("TicketReopened", patch, "incidents", external_id)
+    if "parked" in incident:
+        unpark(draft, external_id)
+    for identity, entry in list(draft.body.get("pending", {}).items()):
+        if entry["incident"] == external_id and entry["type"] in ("ResetAlert", "CompleteTicket"):
+            take_back(draft, identity, entry, reason="TicketReopened")
+    for uid in incident["active"]:
+        if "ordered" in draft.body["alerts"][uid]:
+            draft.change("ResetTakenBack", {"ordered": None}, "alerts", uid)
+
+
+def take_back(draft: Draft, identity: str, entry: dict[str, Any], *, reason: str) -> None:
+    """Withdraw a command that waits at its executor (once), or drop one that only waits for its timer."""
+    if "due" in entry:
+        draft.change("CommandNeedless", None, "pending", identity)
+    elif "withdraw" not in entry:
+        command = WithdrawCommand(
+            key=draft.key,
+            effect_key=f"withdraw:{identity}",
+            incident=entry["incident"],
+            command_id=identity,
+            command_topic=entry["topic"],
+            reason=reason,
+        )
+        draft.change("WithdrawalAsked", {"withdraw": True}, "pending", identity)
+        send(draft, command, entry["incident"], ordinal=1, of=identity)

@@ -1,0 +1,197 @@
+"""What became of our commands, and the timers of those that come again: the other half of every promise."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from schemas.facts import CommandSettled, TimerFired
+from streams.core.alerts import alive
+from streams.core.context import Context
+from streams.core.decision import Draft
+from streams.core.documents import Body, Timer
+from streams.core.incident import dispose, find_command, park, send, supersede, unpark
+from streams.core.incident import status_of as ticket_status
+from streams.core.placing import clear
+from streams.core.reconcile import create, reconcile
+from streams.core.ticketing import append_note
+from streams.core.tickets import take_ticket
+
+#: A deferred command comes again after ten minutes (design section 5, rule 4).
+AGAIN_MS = 600_000
+_AGAIN = "again."
+#: The executor's reason for a ticket that another incident, or somebody else, already had.
+MERGED_BY_TENANT = "MergedByTenant"
+
+Pending = dict[str, Any]
+
+
+def timers_of(body: Body) -> list[Timer]:
+    """The timers that a body's deferred commands ask for, the earliest first."""
+    return sorted(
+        Timer(entry["due"], _AGAIN + identity) for identity, entry in body.get("pending", {}).items() if "due" in entry
+    )
+
+
+def item_settled(draft: Draft, fact: CommandSettled) -> None:
+    """A device command settled: remember the item of this key, for the tickets to come."""
+    known = draft.body.get("item")
+    if fact.outcome != "Succeeded" or fact.item_id is None or fact.company_id is None:
+        return draft.reason("NoItem", detail=f"{fact.outcome} {fact.reason}".strip())
+    if "retire" in fact.command_type.lower():
+        if known is None or known["id"] != fact.item_id:
+            return draft.reason("NotThisItem")
+        return draft.change("ItemRetired", {"item": None})
+    item = {"id": fact.item_id, "company": fact.company_id}
+    if known == item:
+        return draft.reason("Duplicate")
+    return draft.change("ItemKnown", {"item": item})
+
+
+def command_settled(draft: Draft, context: Context, fact: CommandSettled) -> None:
+    """A command of this agent settled. A second settlement, or one nobody awaits, changes nothing."""
+    pending: Pending | None = draft.body.get("pending", {}).get(fact.command_id)
+    if pending is None or "due" in pending:
+        return draft.reason("NotAwaited", fact.command_id)
+    if fact.outcome == "Deferred" and pending["type"] != "WithdrawCommand":
+        draft.change("CommandDeferred", {"due": draft.now + AGAIN_MS, "withdraw": None}, "pending", fact.command_id)
+    else:
+        draft.change("CommandSettled", None, "pending", fact.command_id)
+    if pending["incident"] not in draft.body.get("incidents", {}):
+        return draft.reason("UnknownIncident", pending["incident"])
+    match pending["type"]:
+        case "CreateTicket":
+            _create_settled(draft, context, fact, pending)
+        case "CompleteTicket":
+            _complete_settled(draft, context, fact, pending)
+        case "ResetAlert":
+            _reset_settled(draft, context, fact, pending)
+        case "AppendTicketNote" if fact.outcome == "Rejected":
+            draft.reason("NoteRejected", pending["incident"], f"{fact.reason} {fact.detail}".strip())
+        case "WithdrawCommand" if fact.outcome != "Succeeded":
+            draft.reason("TooLateToWithdraw", pending["of"], fact.reason)
+        case _:
+            pass
+    return None
+
+
+def _create_settled(draft: Draft, context: Context, fact: CommandSettled, pending: Pending) -> None:
+    external_id = pending["incident"]
+    incident = draft.body["incidents"][external_id]
+    if fact.outcome == "Succeeded" and (
+        fact.reason == MERGED_BY_TENANT or _is_of_another(draft, external_id, fact.ticket_id)
+    ):
+        # A tenant's duplicate-ticket rule answered with the ticket of another incident: closing this one would close
+        # that one, so an operator has to look.
+        detail = fact.detail or f"Autotask answered with ticket {fact.ticket_id}, which belongs to another incident"
+        if incident.get("ended"):
+            supersede(draft, external_id)
+        else:
+            park(draft, external_id, "CreateTicket", MERGED_BY_TENANT, detail, pending["n"])
+    elif fact.outcome == "Succeeded" and fact.ticket_id is not None:
+        take_ticket(draft, external_id, fact.ticket_id, fact.ticket_number or incident.get("number"))
+    elif "ticket" in incident:
+        draft.reason("TicketKnown", external_id, f"{fact.outcome} {fact.reason}".strip())
+        _drop_deferred(draft, fact)
+    elif incident.get("ended"):
+        # Every alert was cleared before there was a ticket: none is wanted any more. One that turns up all the same
+        # (the outcome of an attempt may be unknown) is adopted when it is seen, and completed.
+        _drop_deferred(draft, fact)
+        supersede(draft, external_id)
+    elif fact.outcome == "Rejected":
+        park(draft, external_id, "CreateTicket", fact.reason or "TicketRejected", fact.detail, pending["n"])
+    elif fact.outcome == "Withdrawn":
+        # Not at our request, for its alerts are active: it comes again like a deferred one.
+        draft.change("CommandDeferred", {**pending, "due": draft.now + AGAIN_MS}, "pending", fact.command_id)
+    reconcile(draft, context, external_id)
+
+
+def _is_of_another(draft: Draft, external_id: str, ticket_id: int | None) -> bool:
+    return ticket_id is not None and any(
+        incident.get("ticket") == ticket_id for name, incident in draft.body["incidents"].items() if name != external_id
+    )
+
+
+def _drop_deferred(draft: Draft, fact: CommandSettled) -> None:
+    if fact.outcome == "Deferred":
+        draft.change("CommandNeedless", None, "pending", fact.command_id)
+
+
+def _complete_settled(draft: Draft, context: Context, fact: CommandSettled, pending: Pending) -> None:
+    external_id = pending["incident"]
+    incident = draft.body["incidents"][external_id]
+    if fact.outcome == "Succeeded":
+        # Once the ticket was seen completed, observations alone count: what is still owed then (a technician reopened
+        # it, an alert joined and was cleared) is owed on top of this completion.
+        if incident.get("completed_seen", 0) <= pending["covers"]:
+            ours = {"at": fact.settled_at, "covers": pending["covers"]}
+            draft.change("TicketCompletedByUs", {"ours": ours, "owes": None}, "incidents", external_id)
+    elif not incident.get("owes"):
+        draft.reason("NothingOwed", external_id, f"{fact.outcome} {fact.reason}".strip())
+        _drop_deferred(draft, fact)
+    elif fact.outcome == "Rejected":
+        park(draft, external_id, "CompleteTicket", fact.reason or "CompletionRejected", fact.detail, pending["n"])
+    elif fact.outcome == "Withdrawn":
+        draft.change("CommandDeferred", {**pending, "due": draft.now + AGAIN_MS}, "pending", fact.command_id)
+    reconcile(draft, context, external_id)
+
+
+def _reset_settled(draft: Draft, context: Context, fact: CommandSettled, pending: Pending) -> None:
+    external_id, uid = pending["incident"], pending["uid"]
+    alert = draft.body.get("alerts", {}).get(uid)
+    incident = draft.body["incidents"][external_id]
+    if alert is None or alert.get("incident") != external_id:
+        draft.reason("AlertMovedOn", uid)
+        _drop_deferred(draft, fact)
+    elif fact.outcome == "Succeeded":
+        before = alert.get("settled", pending["covers"])
+        covers = [max(pair) for pair in zip(before, pending["covers"], strict=True)]
+        draft.change("ResetSettled", {"settled": covers}, "alerts", uid)
+        if alert.get("active") and not alive(alert):
+            clear(draft, context, uid, "TicketCompleted", by_us=True)
+    elif not alert.get("active"):
+        _drop_deferred(draft, fact)
+        draft.reason("AlreadyCleared", uid)
+        if fact.outcome == "Withdrawn" and not incident["active"] and "ended" not in incident:
+            # It was taken back in time, so something else cleared the alert: that ends the incident.
+            patch = {"ended": "AlertsCleared", "ended_at": draft.now, "owes": True}
+            draft.change("IncidentEnded", patch, "incidents", external_id)
+    elif fact.outcome == "Rejected" and ticket_status(incident) == "completed":
+        dispose(draft, uid, "parked", fact.reason or "ResetRejected", detail=fact.detail)
+    elif fact.outcome == "Deferred" and ticket_status(incident) != "completed":
+        _drop_deferred(draft, fact)
+    reconcile(draft, context, external_id)
+
+
+def timer_fired(draft: Draft, context: Context, fact: TimerFired) -> None:
+    """A deferred command is due: it goes out again with the next ordinal, if it is still wanted."""
+    identity = fact.timer.removeprefix(_AGAIN)
+    pending: Pending | None = draft.body.get("pending", {}).get(identity)
+    if pending is None or pending.get("due") != fact.due_at:
+        return draft.reason("TimerNotPending", fact.timer)
+    draft.change("TimerTaken", None, "pending", identity)
+    again(draft, context, pending)
+    return None
+
+
+def again(draft: Draft, context: Context, pending: Pending) -> None:
+    """Issue the effect of a former command once more (same effect key, next ordinal), as far as it is still owed."""
+    external_id, ordinal = pending["incident"], pending["n"] + 1
+    incident = draft.body.get("incidents", {}).get(external_id)
+    if incident is None:
+        return draft.reason("UnknownIncident", external_id)
+    if pending["type"] == "CreateTicket" and "ticket" not in incident and "ended" not in incident:
+        if find_command(draft, "CreateTicket", external_id) is None:
+            unpark(draft, external_id)
+            create(draft, context, external_id, ordinal=ordinal)
+    elif pending["type"] == "AppendTicketNote":
+        if ticket_status(incident) == "completed":
+            return draft.reason("TicketCompleted", external_id)
+        command = append_note(
+            key=draft.key,
+            external_id=external_id,
+            ticket_id=incident["ticket"],
+            organization_id=incident["organization"],
+            note=pending["note"],
+        )
+        send(draft, command, external_id, ordinal=ordinal, note=pending["note"])
+    return reconcile(draft, context, external_id, ordinal=ordinal)

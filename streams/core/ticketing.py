@@ -1,0 +1,131 @@
+"""From a rule and an alert to ticket commands: what stands in a ticket, a note and a closing text. Decides nothing.
+
+Limits are Autotask's (field metadata): title 255, description 8000, resolution 32000, note title 250, note text 32000.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from schemas.commands import AppendTicketNote, CompleteTicket, CreateTicket, ResetAlert
+from schemas.envelope import rfc3339
+from schemas.facts import AlertFact
+from schemas.identity import derived_id
+from streams.core.policy import Rule
+from streams.core.templates import render
+
+Values = dict[str, dict[str, str]]
+
+_TITLE, _DESCRIPTION, _RESOLUTION, _NOTE = 255, 8000, 32000, 32000
+
+
+def values_of(fact: AlertFact, external_id: str) -> Values:
+    """Everything that a template may name, as text."""
+    where = fact.subject
+    return {
+        "device": {
+            "name": where.device_name,
+            "id": "" if where.device_id is None else str(where.device_id),
+            "link": where.link,
+            "class": where.node_class,
+            "role": where.role_name,
+        },
+        "organization": {"name": where.organization_name, "id": str(where.organization_id)},
+        "location": {"name": where.location_name},
+        "alert": {
+            "message": fact.message,
+            "subject": fact.alert_subject,
+            "severity": fact.severity,
+            "source_type": fact.source_type or "",
+            "uid": fact.uid,
+            "condition": fact.condition_name or fact.source_name,
+        },
+        "incident": {"external_id": external_id},
+    }
+
+
+def create_ticket(
+    *, key: str, external_id: str, company_id: int, item_id: int | None, rule: Rule, fact: AlertFact, now: int
+) -> CreateTicket:
+    """The ticket of an incident. Its description ends with the line that opens the device in NinjaOne."""
+    values = values_of(fact, external_id)
+    link = f"Device in NinjaOne: {fact.subject.link}" if fact.subject.link else ""
+    text = render(rule.description, values, _DESCRIPTION - len(link) - 2)
+    return CreateTicket(
+        key=key,
+        effect_key=external_id,
+        incident=external_id,
+        organization_id=fact.subject.organization_id,
+        external_id=external_id,
+        company_id=company_id,
+        # A ticket without a title is refused, and a template may come out empty.
+        title=render(rule.title, values, _TITLE) or f"Alert {fact.uid}",
+        description=f"{text}\n\n{link}".strip() if link else text,
+        queue=rule.queue,
+        status=rule.status,
+        priority=rule.priority,
+        due_at=now + rule.due_ms,
+        ticket_type=rule.ticket_type,
+        source=rule.source,
+        category=rule.category,
+        configuration_item_id=item_id,
+    )
+
+
+def complete_ticket(
+    *, key: str, external_id: str, ticket_id: int, organization_id: int, rule: Rule, fact: AlertFact
+) -> CompleteTicket:
+    """Complete the ticket of an incident whose alerts are all cleared."""
+    return CompleteTicket(
+        key=key,
+        effect_key=f"{external_id}#complete",
+        incident=external_id,
+        organization_id=organization_id,
+        ticket_id=ticket_id,
+        status=rule.complete_status,
+        resolution=render(rule.close_text, values_of(fact, external_id), _RESOLUTION),
+    )
+
+
+def note_for(*, external_id: str, cause: str, rule: Rule, fact: AlertFact, repeats: int) -> dict[str, Any]:
+    """The note about a repeat, as fields of ``AppendTicketNote``, so that it can wait for its ticket's id.
+
+    ``repeats`` counts the repeats since the last note that got no note of their own.
+    """
+    mark = f"ls-{derived_id(external_id, cause)[:10]}"
+    lines = [
+        f"Raised again at {rfc3339(fact.raised_at)}: {fact.message or fact.condition_name or fact.source_type or ''}"
+    ]
+    lines.append(f"Severity: {fact.severity}. Alert: {fact.uid}.")
+    if repeats:
+        lines.append(f"{repeats} more since the last note.")
+    text = "\n".join(lines)[:_NOTE]
+    return {"mark": mark, "title": f"Alert repeated [{mark}]", "text": text, "note_type": rule.note_type}
+
+
+def append_note(
+    *, key: str, external_id: str, ticket_id: int, organization_id: int, note: dict[str, Any]
+) -> AppendTicketNote:
+    """The command for a note that ``note_for`` made."""
+    return AppendTicketNote(
+        key=key,
+        effect_key=note["mark"],
+        incident=external_id,
+        organization_id=organization_id,
+        ticket_id=ticket_id,
+        **note,
+    )
+
+
+def reset_alert(*, key: str, external_id: str, uid: str, organization_id: int, number: str | None) -> ResetAlert:
+    """Reset an alert because its ticket was completed."""
+    ticket = f"ticket {number}" if number else "its ticket"
+    return ResetAlert(
+        key=key,
+        effect_key=uid,
+        incident=external_id,
+        organization_id=organization_id,
+        uid=uid,
+        device_id=int(key) if key.isdigit() else None,
+        note=f"Reset because {ticket} was completed in Autotask.",
+    )

@@ -1,0 +1,185 @@
+"""Decides every recorded fact again and compares: decision, commands, state and chain, byte for byte.
+
+A verifier reads the audit of one agent and one partition in order. It keeps the documents as the records make them, so
+it needs nothing but the audit (and the checkpoint, where the audit begins later than the state). It never stops a
+reader that goes on after a difference, but what follows the first one is only as good as the documents were.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from schemas.audit import AuditedFact, AuditRecord
+from schemas.envelope import DecodeError
+from schemas.events import Event, decode_fact
+from schemas.facts import Fact
+from schemas.model import canonical
+from streams.core import documents
+from streams.core.engine import Step, decide
+
+#: How much of a differing value a line shows.
+_SHOWN = 80
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Difference:
+    """The first place where the audit and a second decision part. ``str()`` is the line to show."""
+
+    agent: str
+    key: str
+    count: int
+    field: str
+    topic: str
+    partition: int
+    offset: int
+    recorded: str
+    decided: str
+
+    def __str__(self) -> str:
+        where = f"{self.agent} {self.key} #{self.count} ({self.topic}[{self.partition}]@{self.offset})"
+        recorded, decided = _window(self.recorded, self.decided)
+        return f"{where}: {self.field}: recorded {recorded}, decided {decided}"
+
+
+class Verifier:
+    """Feed it the records of one agent and partition in their order; ``finish`` compares with the live state."""
+
+    def __init__(self, *, agent: str, state: Mapping[bytes, bytes] | None = None) -> None:
+        self.agent = agent
+        self.state: dict[bytes, bytes] = dict(state or {})
+        self.records = 0
+        self.commands = 0
+        self._expected: deque[Step] = deque()
+        self._last: AuditRecord | None = None
+
+    def feed(self, record: AuditRecord) -> Difference | None:
+        """The next record. Returns the first difference in it, if there is one."""
+        self.records += 1
+        self.commands += len(record.commands)
+        found = self._compare(record)
+        self._last = record
+        return found
+
+    def finish(self, live: Mapping[bytes, bytes] | None = None) -> Difference | None:
+        """The end of the audit: a decision that is missing at it, or a live document that it does not lead to."""
+        if self._expected and self._last is not None:
+            return self._missing(self._last)
+        for name in sorted({*self.state, *(live or {})}) if live is not None else ():
+            mine, theirs = self.state.get(name), live.get(name) if live else None
+            if mine != theirs:
+                return self._other_state(name, recorded=mine, live=theirs)
+        return None
+
+    def _compare(self, record: AuditRecord) -> Difference | None:
+        if record.agent != self.agent:
+            return self._difference(record, "agent", record.agent, self.agent)
+        if record.hash != record.chained():
+            return self._difference(record, "hash", record.hash, record.chained())
+        if self._expected and self._last is not None and not _same_place(record.fact, self._last.fact):
+            return self._missing(self._last)
+        if not self._expected:
+            found = self._decide(record)
+            if found is not None:
+                return found
+        step = self._expected.popleft()
+        # In the usual case one comparison of bytes says it all.
+        parts = _parts(record, step.record) if record.to_json() != step.value else []
+        for field, recorded, decided in parts:
+            if recorded != decided:
+                return self._difference(record, field, recorded, decided)
+        self.state[step.key.encode()] = step.state
+        return None
+
+    def _decide(self, record: AuditRecord) -> Difference | None:
+        try:
+            event = event_of(record.fact)
+        except DecodeError as error:
+            return self._difference(record, "fact", "a fact that was decided", f"unreadable: {error}")
+        self._expected.extend(decide(self.agent, event, record.fact, self.state))
+        if not self._expected:
+            return self._difference(record, "record", "a decision", "none, the fact does not concern this agent")
+        return None
+
+    def _missing(self, last: AuditRecord) -> Difference:
+        step = self._expected[0].record
+        return Difference(
+            agent=self.agent,
+            key=step.key,
+            count=step.count,
+            field="record",
+            topic=last.fact.topic,
+            partition=last.fact.partition,
+            offset=last.fact.offset,
+            recorded="none",
+            decided="a decision",
+        )
+
+    def _other_state(self, name: bytes, *, recorded: bytes | None, live: bytes | None) -> Difference:
+        chains = [documents.read(document)[1].length for document in (recorded, live)]
+        same_length = chains[0] == chains[1]
+        texts = [document.decode() if document is not None else "none" for document in (recorded, live)]
+        return Difference(
+            agent=self.agent,
+            key=name.decode(),
+            count=max(chains),
+            field="live state" if same_length else "end of the chain",
+            topic="audit",
+            partition=-1,
+            offset=-1,
+            recorded=texts[0] if same_length else f"{chains[0]} records",
+            decided=texts[1] if same_length else f"{chains[1]} in the live state",
+        )
+
+    def _difference(self, record: AuditRecord, field: str, recorded: str, decided: str) -> Difference:
+        return Difference(
+            agent=self.agent,
+            key=record.key,
+            count=record.count,
+            field=field,
+            topic=record.fact.topic,
+            partition=record.fact.partition,
+            offset=record.fact.offset,
+            recorded=recorded,
+            decided=decided,
+        )
+
+
+def event_of(fact: AuditedFact) -> Event[Fact]:
+    """The recorded fact as the event that it was. Raises ``DecodeError``."""
+    headers = [(name, text.encode()) for name, text in fact.headers.items()]
+    return decode_fact(headers, fact.value.encode())
+
+
+def _same_place(one: AuditedFact, other: AuditedFact) -> bool:
+    return (one.topic, one.partition, one.offset) == (other.topic, other.partition, other.offset)
+
+
+def _parts(record: AuditRecord, again: AuditRecord) -> list[tuple[str, str, str]]:
+    """What is compared, from the name of the thing to the last link, so that the first difference tells most."""
+    parts = [
+        ("key", record.key, again.key),
+        ("count", str(record.count), str(again.count)),
+        ("previous", record.previous, again.previous),
+        ("revision", str(record.revision), str(again.revision)),
+        ("recorded_at", str(record.recorded_at), str(again.recorded_at)),
+    ]
+    names = sorted({*record.decision, *again.decision})
+    for name in names:
+        mine, theirs = record.decision.get(name), again.decision.get(name)
+        parts.append((f"decision.{name}", canonical(mine).decode(), canonical(theirs).decode()))
+    for place in range(max(len(record.commands), len(again.commands))):
+        sides = [c[place].model_dump_json() if place < len(c) else "none" for c in (record.commands, again.commands)]
+        parts.append((f"commands[{place}]", sides[0], sides[1]))
+    return [*parts, ("state", record.state, again.state), ("hash", record.hash, again.hash)]
+
+
+def _window(recorded: str, decided: str) -> tuple[str, str]:
+    """Both texts, and of long ones the part where they begin to differ."""
+    if max(len(recorded), len(decided)) <= _SHOWN:
+        return recorded, decided
+    same = next((i for i, (a, b) in enumerate(zip(recorded, decided, strict=False)) if a != b), 0)
+    start = max(0, same - _SHOWN // 4)
+    shown = [text[start : start + _SHOWN] for text in (recorded, decided)]
+    return f"…{shown[0]}…", f"…{shown[1]}…"

@@ -1,0 +1,66 @@
+"""Reading state documents for people: what is parked, and how many alerts have which disposition. Decides nothing."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+
+from streams.core import devices, incidents
+from streams.core.documents import CONTEXT_KEY, read
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ParkedItem:
+    """Something that waits for an operator. ``id`` is what ``parked retry`` and ``parked dismiss`` take.
+
+    ``what`` is ``Alert``, ``CreateTicket``, ``CompleteTicket``, ``ResetAlert``, ``upsert`` or ``retire``.
+    """
+
+    agent: str
+    key: str
+    id: str
+    what: str
+    organization_id: int | None
+    reason: str
+    detail: str
+
+
+def parked_in(agent: str, key: str, document: bytes) -> list[ParkedItem]:
+    """Everything parked in one document, by id."""
+    if key == CONTEXT_KEY:
+        return []
+    body, _ = read(document)
+    found: list[tuple[str, str, int | None, dict[str, str]]] = []
+    if agent == devices.AGENT:
+        found = [(key, kind, entry["organization"], entry) for kind, entry in body.get("parked", {}).items()]
+    elif agent == incidents.AGENT:
+        cases = body.get("incidents", {})
+        for uid, alert in body.get("alerts", {}).items():
+            if alert.get("disposition") != "parked":
+                continue
+            if "fact" in alert:
+                found.append((uid, "Alert", alert["fact"]["subject"]["organization_id"], alert))
+            elif "ordered" in alert:
+                found.append((uid, "ResetAlert", cases.get(alert["incident"], {}).get("organization"), alert))
+        found += [
+            (external_id, case["parked"]["command"], case["organization"], case["parked"])
+            for external_id, case in cases.items()
+            if "parked" in case
+        ]
+    return [
+        ParkedItem(
+            agent=agent,
+            key=key,
+            id=name,
+            what=what,
+            organization_id=organization,
+            reason=entry["reason"],
+            detail=entry.get("detail", ""),
+        )
+        for name, what, organization, entry in sorted(found, key=lambda one: one[:2])
+    ]
+
+
+def dispositions(document: bytes) -> Counter[str]:
+    """How many alerts of a key of the agent ``incidents`` have which disposition."""
+    return Counter(alert["disposition"] for alert in read(document)[0].get("alerts", {}).values())

@@ -1,0 +1,149 @@
+"""``explain``: everything that happened to an alert, a ticket or a device, in order, from the audit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from schemas.audit import AuditRecord
+from schemas.envelope import rfc3339
+from schemas.identity import is_key
+from schemas.topics import AUDIT
+from streams.kafka_options import KafkaOptions
+from streams.readers import read_all
+
+
+@dataclass(frozen=True, slots=True)
+class Happening:
+    """One decision: what was learned, what came of it and why."""
+
+    at: int
+    agent: str
+    key: str
+    count: int
+    fact: str
+    about: str
+    reasons: tuple[str, ...]
+    dispositions: dict[str, Any]
+    rule: str | None
+    revision: int
+    commands: tuple[dict[str, Any], ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON output."""
+        return {
+            "time": rfc3339(self.at),
+            "agent": self.agent,
+            "key": self.key,
+            "count": self.count,
+            "fact": self.fact,
+            "about": self.about,
+            "reasons": list(self.reasons),
+            "dispositions": self.dispositions,
+            "rule": self.rule,
+            "revision": self.revision,
+            "commands": list(self.commands),
+        }
+
+    def lines(self) -> Iterator[str]:
+        """For people."""
+        rule = f"; rule {self.rule} of policy revision {self.revision}" if self.rule else ""
+        yield f"{rfc3339(self.at)}  {self.fact}: {self.about}{rule}"
+        for uid, (disposition, reason) in self.dispositions.items():
+            yield f"    alert {uid}: {disposition} ({reason})"
+        for reason in self.reasons:
+            yield f"    {reason}"
+        for command in self.commands:
+            yield f"    -> {command['command']} {command['about']}"
+
+
+async def explain(options: KafkaOptions, wanted: str) -> list[Happening]:
+    """What the audit says about an id: an alert's uid, an external id, a ticket's number or id, or a device's id.
+
+    Reads the audit once; records of one key are in order, and the result is in the order of time.
+    """
+    records = [AuditRecord.from_json(raw.value or b"") async for raw in read_all(options, AUDIT)]
+    chosen = _of_device(records, wanted) if is_key(wanted) else []
+    chosen = chosen or _of_incident(records, wanted)
+    return sorted((happening_of(record) for record in chosen), key=lambda happening: happening.at)
+
+
+def _of_device(records: list[AuditRecord], wanted: str) -> list[AuditRecord]:
+    return [record for record in records if record.key == wanted]
+
+
+def _of_incident(records: list[AuditRecord], wanted: str) -> list[AuditRecord]:
+    """Records that name the id, and then those that name the incidents or alerts found there."""
+    names = {wanted, wanted.replace("-", "")} if len(wanted.replace("-", "")) == 32 else {wanted}
+    named = [record for record in records if _names(record, names)]
+    for record in named:
+        names |= _incidents_in(record)
+    keys = {record.key for record in named}
+    return [record for record in records if record.key in keys and _names(record, names)]
+
+
+def _names(record: AuditRecord, names: set[str]) -> bool:
+    texts = [record.fact.value, *(command.value for command in record.commands), orjson.dumps(record.decision).decode()]
+    return any(name in text for name in names for text in texts)
+
+
+def _incidents_in(record: AuditRecord) -> set[str]:
+    found = {
+        change["at"][1]
+        for change in record.decision.get("changes", [])
+        if change["at"] and change["at"][0] == "incidents"
+    }
+    value = orjson.loads(record.fact.value)
+    found |= {str(value[name]) for name in ("incident", "external_id") if value.get(name)}
+    return found
+
+
+def happening_of(record: AuditRecord) -> Happening:
+    """One audit record for people."""
+    value = orjson.loads(record.fact.value)
+    kind = record.fact.headers.get("ce_type", "")
+    reasons = []
+    for reason in record.decision.get("reasons", []):
+        text = reason["reason"] + (f" of {reason['of']}" if "of" in reason else "")
+        reasons.append(text + (f": {reason['detail']}" if "detail" in reason else ""))
+    return Happening(
+        at=record.recorded_at,
+        agent=record.agent,
+        key=record.key,
+        count=record.count,
+        fact=kind.removeprefix("lockstep.").rpartition(".v")[0],
+        about=_about(value),
+        reasons=tuple(reasons),
+        dispositions=dict(record.decision.get("dispositions", {})),
+        rule=record.decision.get("rule"),
+        revision=record.revision,
+        commands=tuple(
+            {
+                "id": command.id,
+                "command": command.type.removeprefix("lockstep.command.").rpartition(".v")[0],
+                "about": _about(orjson.loads(command.value)),
+            }
+            for command in record.commands
+        ),
+    )
+
+
+_TELLING = (
+    "outcome", "command_type", "how", "reason", "detail", "ticket_number", "ticket_id", "external_id", "uid", "message",
+    "title", "status", "completed", "cause", "queue", "priority", "company_id", "item_id", "calls", "timer", "state",
+    "connection",
+)  # fmt: skip
+
+
+def _about(value: dict[str, Any]) -> str:
+    name = (value.get("subject") or {}).get("device_name")
+    parts = [f"device {name}"] if name else []
+    parts += [
+        f"{field.replace('_', ' ')} {str(value[field])[:120]}"
+        for field in _TELLING
+        if value.get(field) not in (None, "")
+    ]
+    return ", ".join(parts)

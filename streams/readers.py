@@ -1,0 +1,226 @@
+"""Reading topics without a consumer group: everything up to now, or on and on; and a compacted topic as a mapping."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping
+from typing import Any, Literal
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaError
+
+from streams.kafka_options import KafkaOptions
+from streams.ports import InputRecord
+
+Isolation = Literal["read_committed", "read_uncommitted"]
+#: (topic, partition) -> offset.
+Offsets = Mapping[tuple[str, int], int]
+
+#: Longer than a broker needs to come back after a kill (7 s seen).
+CONNECT_SECONDS = 30.0
+
+
+class ReadError(RuntimeError):
+    """A topic could not be read; one line: which, why and what to do."""
+
+
+async def read_all(
+    options: KafkaOptions,
+    *topics: str,
+    partitions: Collection[int] | None = None,
+    start: Offsets | None = None,
+    since: int | None = None,
+    isolation: Isolation = "read_committed",
+) -> AsyncIterator[InputRecord]:
+    """Every record from the beginning to the end as it is now; each partition in order, partitions interleaved.
+
+    Begins at ``start`` where it names the partition, else at the first record whose Kafka timestamp is ``since`` (epoch
+    ms) or later, else at the beginning. Raises ``ReadError``: no broker, no such topic.
+    """
+    async with _consumer(options, topics, partitions, isolation) as (consumer, tps):
+        ends = await consumer.end_offsets(tps)
+        await _seek(consumer, tps, start or {}, since)
+        left = [tp for tp in tps if await consumer.position(tp) < ends[tp]]
+        while left:
+            fetched = await consumer.getmany(*left, timeout_ms=200)
+            for tp, records in fetched.items():
+                for record in records:
+                    # Records that arrived after we began belong to the next reader.
+                    if record.offset < ends[tp]:
+                        yield _as_input(record)
+            # The position also passes transaction markers and aborted records, which are never delivered.
+            left = [tp for tp in left if await consumer.position(tp) < ends[tp]]
+
+
+async def tail(
+    options: KafkaOptions,
+    *topics: str,
+    from_beginning: bool = False,
+    start: Offsets | None = None,
+    isolation: Isolation = "read_committed",
+) -> AsyncIterator[InputRecord]:
+    """Records as they come, for ever; from the current end unless told otherwise. Survives a restart of the broker.
+
+    The starting place is fixed when the first record is asked for. Raises ``ReadError`` like ``read_all``.
+    """
+    async with _consumer(options, topics, None, isolation) as (consumer, tps):
+        places = dict(start or {})
+        if not from_beginning:
+            ends = await consumer.end_offsets(tps)
+            places = {(tp.topic, tp.partition): end for tp, end in ends.items()} | places
+        await _seek(consumer, tps, places, None)
+        while True:
+            for records in (await consumer.getmany(timeout_ms=1000)).values():
+                for record in records:
+                    yield _as_input(record)
+
+
+async def end_offsets(options: KafkaOptions, *topics: str, isolation: Isolation = "read_committed") -> Offsets:
+    """The offset after the last record of every partition; with ``read_committed``, after the last stable one."""
+    async with _consumer(options, topics, None, isolation) as (consumer, tps):
+        return {(tp.topic, tp.partition): end for tp, end in (await consumer.end_offsets(tps)).items()}
+
+
+async def first_offsets(options: KafkaOptions, *topics: str) -> Offsets:
+    """The offset of the first record that is still kept, per partition."""
+    async with _consumer(options, topics, None, "read_uncommitted") as (consumer, tps):
+        return {(tp.topic, tp.partition): first for tp, first in (await consumer.beginning_offsets(tps)).items()}
+
+
+class Remembered(Mapping[str, bytes]):
+    """The last value per key of a compacted topic, kept up to date while it is started.
+
+    ``on_change(key, value)`` is called for every record that arrives after ``start`` returned (``None``: forgotten).
+    Reading it after the following has failed raises ``ReadError`` rather than give an old answer; a broker that is away
+    for a while is not a failure.
+    """
+
+    def __init__(
+        self,
+        options: KafkaOptions,
+        topic: str,
+        *,
+        on_change: Callable[[str, bytes | None], None] = lambda key, value: None,
+    ) -> None:
+        self.topic = topic
+        self._options = options
+        self._on_change = on_change
+        self._values: dict[str, bytes] = {}
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Read to the current end, then follow. Raises ``ReadError``."""
+        places: dict[tuple[str, int], int] = {}
+        ends = await end_offsets(self._options, self.topic)
+        async for record in read_all(self._options, self.topic):
+            places[record.topic, record.partition] = record.offset + 1
+            self._take(record)
+        self._task = asyncio.create_task(self._follow({**ends, **places}), name=f"remembered:{self.topic}")
+
+    async def stop(self) -> None:
+        """Stop following; the values stay as they are."""
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError, Exception):
+                await self._task
+            self._task = None
+
+    def __getitem__(self, key: str) -> bytes:
+        self._check()
+        return self._values[key]
+
+    def __iter__(self) -> Iterator[str]:
+        self._check()
+        return iter(list(self._values))
+
+    def __len__(self) -> int:
+        self._check()
+        return len(self._values)
+
+    def _check(self) -> None:
+        if self._task is not None and self._task.done() and not self._task.cancelled():
+            raise ReadError(f"topic {self.topic} is no longer followed: {self._task.exception()}")
+
+    def _take(self, record: InputRecord) -> None:
+        key = (record.key or b"").decode("utf-8", "replace")
+        if record.value is None:
+            self._values.pop(key, None)
+        else:
+            self._values[key] = record.value
+
+    async def _follow(self, places: dict[tuple[str, int], int]) -> None:
+        while True:
+            # A broker that is just restarting refuses the connection: go on from where we are when it is back.
+            with contextlib.suppress(ReadError):
+                async for record in tail(self._options, self.topic, start=dict(places), from_beginning=True):
+                    places[record.topic, record.partition] = record.offset + 1
+                    self._take(record)
+                    self._on_change((record.key or b"").decode("utf-8", "replace"), record.value)
+            await asyncio.sleep(0.5)
+
+
+@contextlib.asynccontextmanager
+async def _consumer(
+    options: KafkaOptions, topics: Collection[str], partitions: Collection[int] | None, isolation: Isolation
+) -> AsyncIterator[tuple[Any, list[TopicPartition]]]:
+    consumer = AIOKafkaConsumer(
+        **options.client(),
+        client_id="lockstep.reader",
+        enable_auto_commit=False,
+        # Where retention has removed the place we stand at, go on with what is left.
+        auto_offset_reset="earliest",
+        isolation_level=isolation,
+        # How long a read to the end may wait at an empty end.
+        fetch_max_wait_ms=100,
+        max_partition_fetch_bytes=4 * 1024 * 1024,
+        check_crcs=False,
+    )
+    try:
+        async with asyncio.timeout(CONNECT_SECONDS):
+            await consumer.start()
+            tps = await _partitions(consumer, topics, partitions)
+        consumer.assign(tps)
+        yield consumer, tps
+    except (KafkaError, OSError, TimeoutError) as error:
+        raise ReadError(
+            f"Kafka at {options.bootstrap_servers} does not answer ({type(error).__name__}): "
+            "is it running, and are kafka.bootstrap_servers and kafka.security right?"
+        ) from None
+    finally:
+        await consumer.stop()
+
+
+async def _partitions(consumer: Any, topics: Collection[str], wanted: Collection[int] | None) -> list[TopicPartition]:
+    # The list of all topics, not a question about one: that would create it where the cluster creates on demand.
+    # ``consumer.topics()`` asks the same and gives the names only (aiokafka is pinned exactly).
+    cluster = await consumer._client.fetch_all_metadata()
+    known = cluster.topics()
+    tps = []
+    for topic in topics:
+        if topic not in known:
+            raise ReadError(
+                f"there is no topic '{topic}': `lockstep up` creates it, `lockstep topics` lists what exists"
+            )
+        for partition in sorted(cluster.partitions_for_topic(topic) or ()):
+            if wanted is None or partition in wanted:
+                tps.append(TopicPartition(topic, partition))
+    return tps
+
+
+async def _seek(consumer: Any, tps: list[TopicPartition], start: Offsets, since: int | None) -> None:
+    beginnings = await consumer.beginning_offsets(tps)
+    places = {tp: start.get((tp.topic, tp.partition), beginnings[tp]) for tp in tps}
+    if since is not None:
+        ends = await consumer.end_offsets(tps)
+        for tp, found in (await consumer.offsets_for_times(dict.fromkeys(tps, since))).items():
+            if (tp.topic, tp.partition) not in start:
+                places[tp] = ends[tp] if found is None else found.offset
+    for tp, offset in places.items():
+        consumer.seek(tp, max(offset, beginnings[tp]))
+
+
+def _as_input(record: Any) -> InputRecord:
+    return InputRecord(
+        record.topic, record.partition, record.offset, record.key, record.value, record.headers, record.timestamp
+    )

@@ -1,0 +1,257 @@
+"""The connectors role: pollers and webhook receiver of both vendors, and the one process that tests new credentials."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import uvicorn
+
+from connectors.autotask.client import AutotaskClient
+from connectors.autotask.metadata import Metadata
+from connectors.autotask.observation import TicketPublisher
+from connectors.autotask.poller import AutotaskPoller, PollerSettings
+from connectors.autotask.webhook import AutotaskWebhook
+from connectors.autotask.webhook_setup import WebhookSetup
+from connectors.errors import CallFailed
+from connectors.ninjaone.connector import NinjaOneConnector
+from connectors.ninjaone.webhook_setup import WebhookRefused
+from connectors.ninjaone.webhook_setup import set_up as set_up_ninjaone
+from connectors.ports import CallsSuspended
+from connectors.probing import ProbeResult
+from connectors.receiver import create_receiver
+from schemas.facts import ConnectionName
+from streams.connection_watch import ConnectionWatch
+from streams.gates import ConnectionGate
+from streams.roles.surroundings import Surroundings, until_stopped
+from streams.vendors import (
+    NoCredentials,
+    autotask_client,
+    jitter,
+    ninjaone_config,
+    ninjaone_webhook,
+    probe_connection,
+)
+from streams.wiring import first_policy
+
+log = logging.getLogger("lockstep.connectors")
+
+#: A webhook is a convenience beside the poll: one that could not be set up is tried again at this pace.
+SET_UP_AGAIN_S = 60.0
+
+
+@dataclass(slots=True)
+class _Side:
+    """One vendor's running half, replaced as a whole when its credentials change."""
+
+    running: asyncio.Task[None] | None = None
+    handle: Callable[[Mapping[str, str], bytes], Awaitable[tuple[int, str]]] | None = None
+    figures: Callable[[], dict[str, Any]] = dict
+    webhook: str = ""
+
+
+class _Door:
+    """What the receiver hands deliveries to: whichever half is running now."""
+
+    def __init__(self, side: _Side) -> None:
+        self._side = side
+
+    async def handle(self, headers: Mapping[str, str], body: bytes) -> tuple[int, str]:
+        """As ``connectors.receiver.WebhookHandler``; 503 while there is nothing to hand it to, so it comes again."""
+        if self._side.handle is None:
+            return 503, "not connected; send it again later"
+        return await self._side.handle(headers, body)
+
+
+class ConnectorsRole:
+    """Both vendors' halves, the watch that opens and closes their gates, and the receiver."""
+
+    def __init__(self, here: Surroundings) -> None:
+        self._here = here
+        self._sides: dict[ConnectionName, _Side] = {"ninjaone": _Side(), "autotask": _Side()}
+        self._watch = ConnectionWatch(
+            here.options,
+            here.kafka,
+            now=here.clock.now,
+            by=here.name,
+            load=here.credentials,
+            secrets_file=here.settings.secrets_path,
+            test=self._test,
+            on_credentials=self._renew,
+        )
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Publish, poll and receive until ``stop``."""
+        here = self._here
+        await first_policy(here.settings, here.kafka, here.options, now=here.clock.now, tell=log.info)
+        async with self._watch:
+            try:
+                for name in self._sides:
+                    await self._renew(name)
+                await until_stopped(stop, self._receive(), here.reporter(self._figures).run(stop))
+            finally:
+                for name in self._sides:
+                    await self._end(name)
+
+    async def _test(self, name: ConnectionName) -> ProbeResult:
+        return await probe_connection(self._here.fresh_settings(), name, now=self._here.clock.now)
+
+    async def _renew(self, name: ConnectionName) -> None:
+        await self._end(name)
+        side = self._sides[name]
+        try:
+            if name == "ninjaone":
+                self._begin_ninjaone(side)
+            else:
+                self._begin_autotask(side)
+        except NoCredentials as error:
+            log.info("%s", error)
+
+    async def _end(self, name: ConnectionName) -> None:
+        side = self._sides[name]
+        side.handle, side.figures = None, dict
+        running, side.running = side.running, None
+        if running is not None:
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
+
+    def _begin_ninjaone(self, side: _Side) -> None:
+        here, settings = self._here, self._here.fresh_settings()
+        webhook, gate = ninjaone_webhook(settings), self._watch.gate("ninjaone")
+        connector = NinjaOneConnector.create(
+            ninjaone_config(settings),
+            webhook,
+            gate=gate,
+            log=here.kafka,
+            now=here.clock.now,
+            sleep=here.clock.sleep,
+            jitter=jitter,
+        )
+
+        async def set_up() -> str:
+            return await set_up_ninjaone(connector.client, webhook)
+
+        side.handle = connector.webhook.handle
+        works = [connector.run()]
+        if webhook.public_url:
+            works.append(self._keep_setting_up(side, gate, set_up))
+        side.running = asyncio.create_task(_together(*works))
+
+    def _begin_autotask(self, side: _Side) -> None:
+        here, settings = self._here, self._here.fresh_settings()
+        gate = self._watch.gate("autotask")
+        client = autotask_client(settings, gate=gate, now=here.clock.now)
+        section, publisher, metadata = settings.autotask, TicketPublisher(here.kafka, here.clock.now), Metadata(client)
+        poller = AutotaskPoller(
+            client,
+            here.kafka,
+            sleep=here.clock.sleep,
+            jitter=jitter,
+            settings=PollerSettings(poll_seconds=section.poll_seconds, companies_seconds=section.companies_seconds),
+            publisher=publisher,
+        )
+        works = [poller.run()]
+        if section.webhook.secret is not None:
+            secret = section.webhook.secret.get_secret_value()
+            handler = AutotaskWebhook(
+                client, here.kafka, secret=secret, sleep=asyncio.sleep, metadata=metadata, publisher=publisher
+            )
+            side.handle = handler.handle
+            if section.webhook.public_url:
+                setup = WebhookSetup(client, metadata, public_url=section.webhook.public_url, secret=secret)
+
+                async def set_up() -> str:
+                    state = await setup.ensure()
+                    if not state.delivering:
+                        raise WebhookRefused("; ".join(state.findings) or "Autotask does not deliver yet")
+                    return f"Autotask sends ticket changes to {section.webhook.public_url}"
+
+                works.append(self._keep_setting_up(side, gate, set_up))
+        side.figures = lambda: _budget(poller)
+        side.running = asyncio.create_task(_closing(client, _together(*works)))
+
+    async def _keep_setting_up(self, side: _Side, gate: ConnectionGate, set_up: Callable[[], Awaitable[str]]) -> None:
+        while True:
+            await gate.opened()
+            try:
+                side.webhook = await set_up()
+                log.info("%s", side.webhook)
+                return
+            except (WebhookRefused, CallFailed, CallsSuspended) as error:
+                side.webhook = str(error)
+                log.warning("webhook: %s; polling goes on, and this is tried again", error)
+            await self._here.clock.sleep(SET_UP_AGAIN_S)
+
+    def _figures(self) -> dict[str, Any]:
+        return {
+            name: {"suspended": self._watch.closed(name), "webhook": side.webhook, **side.figures()}
+            for name, side in self._sides.items()
+        }
+
+    async def _receive(self) -> None:
+        where = self._here.settings.receiver
+        doors = {name: _Door(side) for name, side in self._sides.items()}
+        app = create_receiver(ninjaone=doors["ninjaone"], autotask=doors["autotask"], health=self._health)
+        server = _Server(
+            uvicorn.Config(
+                app,
+                host=where.host,
+                port=where.port,
+                log_config=None,
+                access_log=False,
+                lifespan="off",
+                # Deliveries in flight are answered within Kafka's acknowledgement or a few seconds.
+                timeout_graceful_shutdown=5,
+            )
+        )
+        try:
+            await server.serve()
+        except asyncio.CancelledError:
+            server.should_exit = True
+            with contextlib.suppress(Exception):
+                await server.shutdown()
+            raise
+        except SystemExit:
+            raise ReceiverError(
+                f"receiver: cannot listen on {where.host}:{where.port}; it is in use or not allowed: choose another receiver.port"
+            ) from None
+
+    def _health(self) -> Mapping[str, str]:
+        return {name: connection.state for name, connection in self._watch.connections.items()}
+
+
+class ReceiverError(RuntimeError):
+    """The webhook receiver cannot listen; one line."""
+
+
+class _Server(uvicorn.Server):
+    """uvicorn without its own signal handling: the role decides when to stop."""
+
+    @contextlib.contextmanager
+    def capture_signals(self):  # type: ignore[no-untyped-def]
+        yield
+
+
+async def _together(*works: Any) -> None:
+    async with asyncio.TaskGroup() as group:
+        for work in works:
+            group.create_task(work)
+
+
+async def _closing(client: AutotaskClient, work: Any) -> None:
+    async with client:
+        await work
+
+
+def _budget(poller: AutotaskPoller) -> dict[str, Any]:
+    budget = poller.budget()
+    return {} if budget is None else {"budget": {"used": budget.used, "limit": budget.limit, "read_at": budget.read_at}}
+
+
+async def run_connectors_role(here: Surroundings, stop: asyncio.Event) -> None:
+    """Run the role until ``stop``."""
+    await ConnectorsRole(here).run(stop)

@@ -1,0 +1,158 @@
+"""The executor role: the three command topics, each with an executor of its own, and the vendors' effects behind gates."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from connectors.autotask.effects import AutotaskEffects
+from connectors.ninjaone.client import NinjaOneClient
+from connectors.ninjaone.effects import NinjaOneEffects
+from connectors.ports import CallsSuspended, Effect, Effects, Verdict
+from connectors.transport import Limits
+from schemas.commands import Command
+from schemas.facts import ConnectionName
+from schemas.topics import DEVICE_COMMANDS, NINJAONE_COMMANDS, TICKET_COMMANDS
+from streams.connection_watch import ConnectionWatch
+from streams.executor.executor import Executor
+from streams.executor.settings import ExecutorSettings, Patience
+from streams.roles.surroundings import Surroundings
+from streams.settings import Settings
+from streams.vendors import NoCredentials, autotask_client, jitter, ninjaone_config
+
+CONNECTION_OF: dict[str, ConnectionName] = {
+    TICKET_COMMANDS: "autotask",
+    DEVICE_COMMANDS: "autotask",
+    NINJAONE_COMMANDS: "ninjaone",
+}
+
+
+Build = Callable[[Settings], tuple[Effects, Callable[[], Awaitable[None]]]]
+
+
+class CurrentEffects:
+    """The effects of one connection under the credentials in force; rebuilt when those change."""
+
+    def __init__(self, here: Surroundings, build: Build) -> None:
+        self._here = here
+        self._build = build
+        self._effects: Effects | None = None
+        self._close: Callable[[], Awaitable[None]] | None = None
+
+    async def renew(self) -> None:
+        """Take up the credentials as they are now; calls in flight of the old ones end with their connections."""
+        await self.close()
+        with contextlib.suppress(NoCredentials):
+            self._effects, self._close = self._build(self._here.fresh_settings())
+
+    async def close(self) -> None:
+        """Give the connections back."""
+        close, self._close, self._effects = self._close, None, None
+        if close is not None:
+            await close()
+
+    async def perform(self, command: Command) -> Effect:
+        """As ``Effects.perform``."""
+        try:
+            return await self._now().perform(command)
+        except CallsSuspended as suspended:
+            return _suspended(suspended)
+
+    async def look_up(self, command: Command) -> Effect | None:
+        """As ``Effects.look_up``."""
+        try:
+            return await self._now().look_up(command)
+        except CallsSuspended as suspended:
+            return _suspended(suspended)
+
+    async def complete_as_double(self, ticket_id: int, kept_number: str) -> Effect:
+        """Complete the younger of two tickets with one external id (Autotask only)."""
+        effects = self._now()
+        if not isinstance(effects, AutotaskEffects):
+            return Effect(verdict=Verdict.REJECTED, reason="NotSupported", detail="this vendor has no tickets")
+        return await effects.complete_as_double(ticket_id, kept_number)
+
+    def _now(self) -> Effects:
+        if self._effects is None:
+            raise CallsSuspended("there are no credentials")
+        return self._effects
+
+
+def _suspended(suspended: CallsSuspended) -> Effect:
+    return Effect(verdict=Verdict.SUSPENDED, reason="Suspended", detail=str(suspended))
+
+
+async def run_executor_role(here: Surroundings, stop: asyncio.Event) -> None:
+    """Carry out commands until ``stop``. Later trouble ends the process with 70."""
+    effects: dict[ConnectionName, CurrentEffects] = {}
+
+    async def renew(name: ConnectionName) -> None:
+        await effects[name].renew()
+
+    watch = ConnectionWatch(
+        here.options,
+        here.kafka,
+        now=here.clock.now,
+        by=here.name,
+        load=here.credentials,
+        secrets_file=here.settings.secrets_path,
+        on_credentials=renew,
+    )
+
+    def autotask(settings: Settings) -> tuple[Effects, Callable[[], Awaitable[None]]]:
+        client = autotask_client(settings, gate=watch.gate("autotask"), now=here.clock.now, in_flight=2)
+        return AutotaskEffects(client), client.aclose
+
+    def ninjaone(settings: Settings) -> tuple[Effects, Callable[[], Awaitable[None]]]:
+        client = NinjaOneClient.create(
+            ninjaone_config(settings),
+            gate=watch.gate("ninjaone"),
+            now=here.clock.now,
+            sleep=asyncio.sleep,
+            jitter=jitter,
+            limits=Limits(in_flight=2),
+        )
+        return NinjaOneEffects(client), client.close
+
+    effects["autotask"], effects["ninjaone"] = CurrentEffects(here, autotask), CurrentEffects(here, ninjaone)
+    for current in effects.values():
+        await current.renew()
+    async with watch:
+        executors = [_executor(here, topic, effects[name], watch) for topic, name in CONNECTION_OF.items()]
+
+        def figures() -> dict[str, Any]:
+            return {topic: executor.figures() for topic, executor in zip(CONNECTION_OF, executors, strict=True)}
+
+        reporting = asyncio.create_task(here.reporter(figures).run(stop))
+        running = [asyncio.create_task(executor.run()) for executor in executors]
+        try:
+            stopping = asyncio.create_task(stop.wait())
+            await asyncio.wait([stopping, *running], return_when=asyncio.FIRST_COMPLETED)
+            for executor in executors:
+                executor.stop()
+            await asyncio.gather(*running)
+        finally:
+            stop.set()
+            await asyncio.gather(reporting, return_exceptions=True)
+            for current in effects.values():
+                await current.close()
+
+
+def _executor(here: Surroundings, topic: str, effects: CurrentEffects, watch: ConnectionWatch) -> Executor:
+    chosen = here.settings.executor
+    settings = ExecutorSettings(
+        kafka=here.options,
+        commands=topic,
+        window=chosen.window,
+        calls_at_once=chosen.concurrency,
+        patience=Patience(
+            look_up_after_s=chosen.look_up_after_seconds,
+            second_look_after_s=chosen.look_again_after_seconds,
+            defer_after_s=chosen.defer_after_seconds,
+        ),
+        instance_id=here.instance_id,
+    )
+    gate = watch.gate(CONNECTION_OF[topic])
+    return Executor(settings, effects=effects, gate=gate, now=here.clock.now, jitter=jitter)

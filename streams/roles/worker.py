@@ -1,0 +1,60 @@
+"""The worker role: the agents, decided by Faust apps over the delivery module."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from typing import Any
+
+from streams.delivery.settings import PartitionsHeld, Progress, WorkerSettings
+from streams.delivery.worker import run_worker
+from streams.roles.surroundings import Surroundings
+from streams.stage import stages
+
+
+async def run_worker_role(here: Surroundings, stop: asyncio.Event) -> None:
+    """Decide until ``stop``. Raises ``StartRefused``; later trouble ends the process with 70."""
+    settings = here.settings
+    figures = _Figures()
+    worker = WorkerSettings(
+        bootstrap_servers=here.options.bootstrap_servers,
+        partitions=settings.kafka.partitions,
+        data_dir=settings.data_dir.parent / "workers" / here.name,
+        client_options=here.options.security(),
+        instance_id=here.instance_id,
+        session_timeout_s=settings.worker.session_timeout_seconds,
+    )
+    reporting = asyncio.create_task(here.reporter(figures.as_dict).run(stop))
+    try:
+        await run_worker(stages(), worker, here.clock.now, stop, figures.take)
+    finally:
+        stop.set()
+        await asyncio.gather(reporting, return_exceptions=True)
+
+
+class _Figures:
+    """What the delivery module tells, added up."""
+
+    def __init__(self) -> None:
+        self._facts: Counter[str] = Counter()
+        self._parked: Counter[str] = Counter()
+        self._held: dict[str, list[int]] = {}
+
+    def take(self, progress: Progress) -> None:
+        """Called after each slice and take-over, on the event loop."""
+        if isinstance(progress, PartitionsHeld):
+            self._held[progress.agent] = list(progress.partitions)
+        else:
+            self._facts[progress.agent] += progress.records
+            self._parked[progress.agent] += progress.parked
+
+    def as_dict(self) -> dict[str, Any]:
+        """For ``status``."""
+        return {
+            agent: {
+                "partitions": self._held.get(agent, []),
+                "facts": self._facts[agent],
+                "dead_letters": self._parked[agent],
+            }
+            for agent in sorted({*self._held, *self._facts})
+        }

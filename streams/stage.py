@@ -1,0 +1,110 @@
+"""An agent's stage: records in, the records of one transaction out. What cannot be decoded becomes a dead letter."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, MutableMapping, Sequence
+
+from schemas.audit import AuditedFact
+from schemas.envelope import DecodeError, rfc3339
+from schemas.events import decode_fact
+from schemas.topics import AGENT_INPUTS, AGENT_STATE, AUDIT, DEAD_LETTERS
+from streams.core import engine
+from streams.ports import Due, InputRecord, OutputRecord, SliceResult
+
+
+class AgentStage:
+    """The stage of ``incidents`` or ``devices``; satisfies ``streams.ports.Stage``.
+
+    Audit records go to the partition of the fact, commands to the one partition of their topic, dead letters to
+    theirs. The audit record's key is the device key, so that a compaction or a look-up by key works.
+    """
+
+    def __init__(self, agent: str) -> None:
+        self.name = agent
+        self.topics = AGENT_INPUTS[agent]
+        self.state_topic = AGENT_STATE[agent]
+
+    def decide(self, partition: int, records: Sequence[InputRecord], state: Mapping[bytes, bytes]) -> SliceResult:
+        """Decide consecutive records of one partition; later ones see what earlier ones changed."""
+        view = _Overlay(state)
+        outputs: list[OutputRecord] = []
+        timers: dict[bytes, Sequence[Due]] = {}
+        parked = 0
+        for record in records:
+            try:
+                event = decode_fact(record.headers, record.value)
+                fact = AuditedFact.model_construct(
+                    topic=record.topic,
+                    partition=record.partition,
+                    offset=record.offset,
+                    headers={name: value.decode() for name, value in record.headers},
+                    value=(record.value or b"").decode(),
+                )
+            except (DecodeError, UnicodeDecodeError) as error:
+                outputs.append(dead_letter(record, stage=self.name, error=str(error)))
+                parked += 1
+                continue
+            for step in engine.decide(self.name, event, fact, view):
+                key = step.key.encode()
+                outputs.append(OutputRecord(AUDIT, partition, key, step.record.to_json()))
+                outputs += [
+                    OutputRecord(topic, 0, key, command.to_json(), envelope.to_headers())
+                    for envelope, command, topic in step.commands
+                ]
+                view[key] = step.state
+                timers[key] = [Due(timer.at, timer.timer) for timer in step.timers]
+        return SliceResult(outputs=outputs, states=view.changed, timers=timers, parked=parked)
+
+    def timers(self, key: bytes, state: bytes) -> Sequence[Due]:
+        """The pending timers of a document that was just loaded."""
+        return [Due(timer.at, timer.timer) for timer in engine.timers_of(self.name, key.decode(), state)]
+
+
+def dead_letter(record: InputRecord, *, stage: str, error: str) -> OutputRecord:
+    """A record that could not be understood: its bytes and headers as they were, and where and why it failed."""
+    about = {
+        "dead_topic": record.topic,
+        "dead_partition": str(record.partition),
+        "dead_offset": str(record.offset),
+        "dead_stage": stage,
+        "dead_error": error[:1000],
+        "dead_time": rfc3339(record.timestamp),
+    }
+    headers = [*record.headers, *((name, text.encode()) for name, text in about.items())]
+    return OutputRecord(DEAD_LETTERS, 0, record.key, record.value, headers)
+
+
+class _Overlay(MutableMapping[bytes, bytes]):
+    """A partition's documents with the changes of one slice laid over them; the documents below stay untouched."""
+
+    __slots__ = ("_below", "changed")
+
+    def __init__(self, below: Mapping[bytes, bytes]) -> None:
+        self._below = below
+        self.changed: dict[bytes, bytes] = {}
+
+    def __getitem__(self, key: bytes) -> bytes:
+        found = self.changed.get(key)
+        return self._below[key] if found is None else found
+
+    def get(self, key: bytes, default: bytes | None = None) -> bytes | None:  # type: ignore[override]
+        found = self.changed.get(key)
+        return self._below.get(key, default) if found is None else found
+
+    def __setitem__(self, key: bytes, value: bytes) -> None:
+        self.changed[key] = value
+
+    def __delitem__(self, key: bytes) -> None:
+        raise TypeError("a document is never removed within a slice")
+
+    def __iter__(self) -> Iterator[bytes]:
+        yield from self._below
+        yield from (key for key in self.changed if key not in self._below)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+
+def stages() -> list[AgentStage]:
+    """One stage per agent."""
+    return [AgentStage(agent) for agent in AGENT_INPUTS]

@@ -1,0 +1,102 @@
+"""``lockstep up``: the broker where it is embedded, the topics, and every role of one machine under a supervisor."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import orjson
+
+from connectors.ports import Now
+from schemas.topics import ROLES
+from streams.broker import EmbeddedBroker
+from streams.kafka_options import KafkaOptions
+from streams.log import KafkaLog
+from streams.settings import Settings
+from streams.supervisor import Supervisor
+from streams.wiring import kafka_options, prepare_topics
+
+
+class Installation:
+    """Everything that runs on this machine. ``start``, then ``run`` until ``stop`` is set, then ``close``.
+
+    ``tell`` gets a line for people when something begins, ends or is found. Raises ``BrokerError``, ``TopicsError``.
+    """
+
+    def __init__(self, settings: Settings, *, config: Path | None, now: Now, tell: Callable[[str], None]) -> None:
+        self.settings = settings
+        self.options: KafkaOptions | None = None
+        self.supervisor: Supervisor | None = None
+        self.broker: EmbeddedBroker | None = None
+        self._config = config
+        self._now = now
+        self._tell = tell
+        self._log: KafkaLog | None = None
+
+    @property
+    def logs(self) -> Path:
+        """Where the roles write what they have to say, one file each."""
+        return self.settings.data_dir.parent / "logs"
+
+    def roles(self) -> dict[str, Sequence[str]]:
+        """The command line of every role, by name."""
+        config = ["--config", str(self._config)] if self._config else []
+        lockstep = [sys.executable, "-m", "streams.main", "run"]
+        workers = [f"worker-{number + 1}" for number in range(self.settings.worker.processes)]
+        return {
+            "connectors": [*lockstep, "connectors", *config],
+            **{name: [*lockstep, "worker", "--name", name, "--static", *config] for name in workers},
+            "executor": [*lockstep, "executor", "--static", *config],
+        }
+
+    async def start(self) -> None:
+        """Bring up Kafka and the topics."""
+        if self.settings.kafka.embedded:
+            self.broker = EmbeddedBroker(self.settings.data_dir, progress=self._tell)
+            await self.broker.start()
+        try:
+            self.options = await kafka_options(self.settings)
+            prepared = await prepare_topics(self.settings, self.options)
+            for finding in prepared.findings:
+                self._tell(str(finding))
+            self._log = KafkaLog(self.options, now=self._now)
+            await self._log.start()
+        except BaseException:
+            await self.close()
+            raise
+
+    async def run(self, stop: asyncio.Event, *, environment: Mapping[str, str] | None = None) -> None:
+        """Keep the roles running until ``stop`` is set."""
+        self.supervisor = Supervisor(
+            self.roles(),
+            logs=self.logs,
+            environment=environment or os.environ,
+            on_change=self._report,
+            tell=self._tell,
+        )
+        await self.supervisor.run(stop)
+
+    async def close(self) -> None:
+        """Stop Kafka, after everything that uses it."""
+        if self._log is not None:
+            await self._log.stop()
+            self._log = None
+        if self.broker is not None:
+            with contextlib.suppress(Exception):
+                await self.broker.stop()
+            self.broker = None
+
+    async def _report(self, figures: dict[str, dict[str, object]]) -> None:
+        if self._log is not None:
+            report = {
+                "role": "supervisor",
+                "name": "supervisor",
+                "pid": os.getpid(),
+                "at": self._now(),
+                "roles": figures,
+            }
+            await self._log.remember(ROLES, "supervisor", orjson.dumps(report))

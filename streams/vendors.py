@@ -1,0 +1,151 @@
+"""From settings to the vendors' clients, and the connection tests that people and roles run."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Sequence
+
+from connectors.autotask.client import Access, AccessError, AutotaskClient
+from connectors.autotask.metadata import Metadata
+from connectors.autotask.probe import probe as probe_autotask
+from connectors.autotask.setup import NameKind
+from connectors.ninjaone.config import NinjaOneConfig, WebhookConfig
+from connectors.ninjaone.probe import probe as probe_ninjaone
+from connectors.ports import Gate, Now, OpenGate
+from connectors.probing import ProbeResult, ProbeStep
+from schemas.commands import Name
+from schemas.facts import ConnectionName
+from streams.core.policy import Policy
+from streams.credentials import Credentials
+from streams.settings import Settings
+
+
+class NoCredentials(ValueError):
+    """A connection has no credentials yet; one line says which are missing and how to give them."""
+
+
+def jitter() -> float:
+    """Where in its span a wait falls, so that many clients do not come back at once: 0 to 1."""
+    return random.random()
+
+
+def ninjaone_config(settings: Settings) -> NinjaOneConfig:
+    """NinjaOne's configuration. Raises ``NoCredentials``."""
+    section = settings.ninjaone
+    if not section.client_id or section.client_secret is None:
+        raise NoCredentials(_missing("ninjaone", client_id=section.client_id, client_secret=section.client_secret))
+    return NinjaOneConfig(
+        base_url=section.base_url,
+        client_id=section.client_id,
+        client_secret=section.client_secret.get_secret_value(),
+        console_url=section.console_url,
+        poll_seconds=section.poll_seconds,
+        inventory_seconds=section.inventory_seconds,
+        backfill=section.backfill,
+    )
+
+
+def ninjaone_webhook(settings: Settings) -> WebhookConfig:
+    """NinjaOne's webhook: the header that deliveries must carry, and our public address where there is one."""
+    webhook = settings.ninjaone.webhook
+    secret = webhook.secret.get_secret_value() if webhook.secret else None
+    return WebhookConfig(public_url=webhook.public_url, header=webhook.header, secret=secret)
+
+
+def autotask_access(settings: Settings, *, in_flight: int = 1) -> Access:
+    """Autotask's credentials. Raises ``NoCredentials``, ``AccessError``."""
+    section = settings.autotask
+    if not section.username or section.secret is None or section.integration_code is None:
+        raise NoCredentials(
+            _missing(
+                "autotask", username=section.username, secret=section.secret, integration_code=section.integration_code
+            )
+        )
+    return Access(
+        discovery_url=section.discovery_url,
+        username=section.username,
+        secret=section.secret.get_secret_value(),
+        integration_code=section.integration_code.get_secret_value(),
+        in_flight=in_flight,
+    )
+
+
+def autotask_client(settings: Settings, *, gate: Gate, now: Now, in_flight: int = 1) -> AutotaskClient:
+    """A client of Autotask behind a gate. Raises ``NoCredentials``, ``AccessError``."""
+    access = autotask_access(settings, in_flight=in_flight)
+    return AutotaskClient(access, gate=gate, now=now, sleep=asyncio.sleep, jitter=jitter)
+
+
+def credentials(settings: Settings) -> dict[ConnectionName, Credentials | None]:
+    """What each connection makes its calls with, addresses included; ``None`` where something is missing."""
+    ninjaone, autotask = settings.ninjaone, settings.autotask
+    found: dict[ConnectionName, Credentials | None] = {"ninjaone": None, "autotask": None}
+    if ninjaone.client_id and ninjaone.client_secret is not None:
+        found["ninjaone"] = {
+            "base_url": ninjaone.base_url,
+            "client_id": ninjaone.client_id,
+            "client_secret": ninjaone.client_secret.get_secret_value(),
+        }
+    if autotask.username and autotask.secret is not None and autotask.integration_code is not None:
+        found["autotask"] = {
+            "discovery_url": autotask.discovery_url,
+            "username": autotask.username,
+            "secret": autotask.secret.get_secret_value(),
+            "integration_code": autotask.integration_code.get_secret_value(),
+        }
+    return found
+
+
+async def probe_connection(
+    settings: Settings,
+    connection: ConnectionName,
+    *,
+    now: Now,
+    policy: Policy | None = None,
+    worked_until: str | None = None,
+) -> ProbeResult:
+    """Test one connection with the credentials of ``settings``; stops at the first refusal, so one call is refused."""
+    try:
+        if connection == "ninjaone":
+            return await probe_ninjaone(ninjaone_config(settings), now=now, sleep=asyncio.sleep, jitter=jitter)
+        async with autotask_client(settings, gate=OpenGate("autotask"), now=now) as client:
+            fields = list(policy.devices.fields.values()) if policy else []
+            return await probe_autotask(client, fields=fields, worked_until=worked_until, metadata=Metadata(client))
+    except (NoCredentials, AccessError) as error:
+        return ProbeResult(steps=(ProbeStep(step="credentials", ok=False, line=str(error)),), reachable=False)
+
+
+def names_in(policy: Policy) -> Sequence[tuple[NameKind, Name]]:
+    """Every name of a policy that must exist in Autotask, with what it names."""
+    kinds: dict[str, NameKind] = {
+        "queue": "queue",
+        "status": "status",
+        "complete_status": "status",
+        "ticket_type": "ticket type",
+        "source": "source",
+        "category": "ticket category",
+        "note_type": "note type",
+    }
+    found: list[tuple[NameKind, Name]] = []
+    for ticket in (policy.defaults, *(rule.ticket for rule in policy.rules)):
+        for field, kind in kinds.items():
+            value = getattr(ticket, field)
+            if value is not None:
+                found.append((kind, value))
+        if isinstance(ticket.priority, dict):
+            found += [("priority", value) for value in ticket.priority.values()]
+        elif ticket.priority is not None:
+            found.append(("priority", ticket.priority))
+    for entry in policy.devices.types:
+        found.append(("product", entry.product))
+        if entry.type is not None:
+            found.append(("item type", entry.type))
+        if entry.category is not None:
+            found.append(("item category", entry.category))
+    return list(dict.fromkeys(found))
+
+
+def _missing(connection: ConnectionName, **values: object) -> str:
+    names = [f"{connection}.{name}" for name, value in values.items() if not value]
+    return f"{' and '.join(names)} missing; 'lockstep connect {connection}' stores them, 'lockstep init' asks for everything"

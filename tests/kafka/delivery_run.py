@@ -1,0 +1,85 @@
+"""One run of the counting job on the shared broker: its topics, its workers, its facts, its verdict."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.counting import CountingJob, job
+from bench.fleet import Fleet, Plan, Worker
+from bench.kafka_io import Publisher, Reader, create_job_topics
+from bench.verdict import Verdict, judge
+
+PARTITIONS = 6
+
+
+@dataclass
+class Run:
+    """What a test drives."""
+
+    servers: str
+    job: CountingJob
+    fleet: Fleet
+    publisher: Publisher
+    reader: Reader
+
+    def start(self, **options: object) -> Worker:
+        """One more worker (see ``Fleet.start``)."""
+        return self.fleet.start(**options)  # type: ignore[arg-type]
+
+    def feed(self, facts: int, per_second: float) -> asyncio.Task[int]:
+        """Publish at a steady rate beside the test."""
+        return asyncio.create_task(self.publisher.publish(self.job.facts(facts), per_second))
+
+    async def decided(self, facts: int, timeout_s: float = 60.0) -> None:
+        """Wait until so many audit records are committed."""
+        assert await self.reader.until(self.job.audit_topic, facts, timeout_s), self.state()
+
+    @property
+    def audited(self) -> int:
+        return len(self.reader.records[self.job.audit_topic])
+
+    async def verdict(self) -> Verdict:
+        return await judge(self.servers, self.job)
+
+    def state(self) -> str:
+        """For the message of a failed assertion."""
+        logs = [f"{w.name} exit {w.exit_code} holds {w.held()}: {w.log.read_text()[-600:]}" for w in self.fleet.workers]
+        return "\n".join([f"{self.audited} audit records", *logs])
+
+
+@contextlib.asynccontextmanager
+async def counting_run(
+    servers: str, prefix: str, folder: Path, *, job_name: str = "bench.counting:job", session_s: float = 6.0
+) -> AsyncIterator[Run]:
+    """Topics with ``prefix``, no worker yet; what runs at the end is killed."""
+    counting = job(prefix, prefix, PARTITIONS)
+    await create_job_topics(servers, counting, PARTITIONS)
+    plan = Plan(
+        servers=servers,
+        facts_prefix=prefix,
+        own_prefix=prefix,
+        folder=folder,
+        job=job_name,
+        partitions=PARTITIONS,
+        session_s=session_s,
+    )
+    async with (
+        Fleet(plan) as fleet,
+        Publisher(servers) as publisher,
+        Reader(servers, [counting.audit_topic]) as reader,
+    ):
+        yield Run(servers, counting, fleet, publisher, reader)
+
+
+async def together(workers: list[Worker], numbers: int = PARTITIONS, timeout_s: float = 30.0) -> None:
+    """Wait until these workers hold all partitions, each exactly once."""
+    async with asyncio.timeout(timeout_s):
+        while True:
+            held = [number for worker in workers for number in worker.held()]
+            if sorted(held) == list(range(numbers)) and all(worker.held() for worker in workers):
+                return
+            await asyncio.sleep(0.05)

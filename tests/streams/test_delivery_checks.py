@@ -1,0 +1,88 @@
+"""What delivery checks about itself: its place record, its versions, and whether it still moves."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from streams.delivery import selfcheck
+from streams.delivery.fatal import StartRefused, described
+from streams.delivery.positions import decode_positions, encode_positions
+from streams.delivery.settings import WorkerSettings
+from streams.delivery.watch import Stillness
+
+WHERE = ("alerts", 2)
+
+
+def test_places_come_back_as_they_were_written() -> None:
+    assert decode_positions(encode_positions({"b": 2, "a": 1})) == {"a": 1, "b": 2}
+    assert encode_positions({"b": 2, "a": 1}) == b'{"next":{"a":1,"b":2}}'
+
+
+@pytest.mark.parametrize("value", [b"", b"[]", b"{}", b'{"next":3}', b'{"next":{"a":null}}'])
+def test_a_place_record_of_another_kind_is_refused(value: bytes) -> None:
+    with pytest.raises(ValueError, match="_positions is not readable"):
+        decode_positions(value)
+
+
+def test_the_installed_internals_are_the_tested_ones() -> None:
+    selfcheck.check_internals()
+
+
+def test_another_version_is_named_and_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(selfcheck, "VERSIONS", {"aiokafka": "0.13.0", "no-such-package": "1"})
+    with pytest.raises(StartRefused) as refused:
+        selfcheck.check_internals()
+    assert refused.value.exit_code == 70
+    assert "aiokafka 0.14.0 (tested: 0.13.0); no-such-package not installed (tested: 1)" in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_a_changed_or_missing_internal_is_named_and_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Owner:
+        def kept(self, now: int) -> None: ...
+
+    monkeypatch.setattr(selfcheck, "INTERNALS", ((Owner, "kept", ("self", "then")), (Owner, "gone", ("self",))))
+    with pytest.raises(StartRefused, match=r"kept takes \(self, now\), not \(self, then\).*gone is gone"):
+        selfcheck.check_internals()
+
+
+def test_a_partition_with_work_that_does_not_move_is_counted_until_it_does() -> None:
+    stillness = Stillness(longest_look_s=10)
+    assert stillness.seen({WHERE: (5, 9)}, 5) == {}
+    assert stillness.seen({WHERE: (5, 9)}, 5) == {WHERE: 5}
+    assert stillness.seen({WHERE: (5, 9)}, 5) == {WHERE: 10}
+    assert stillness.seen({WHERE: (6, 9)}, 5) == {}
+
+
+def test_a_partition_without_work_does_not_stand_still() -> None:
+    stillness = Stillness(longest_look_s=10)
+    stillness.seen({WHERE: (9, 9)}, 5)
+    assert stillness.seen({WHERE: (9, 9)}, 5) == {}
+    # Work that has just come has not waited yet.
+    assert stillness.seen({WHERE: (9, 12)}, 5) == {WHERE: 5}
+
+
+def test_a_look_after_a_long_sleep_of_the_process_counts_little() -> None:
+    stillness = Stillness(longest_look_s=10)
+    stillness.seen({WHERE: (5, 9)}, 5)
+    assert stillness.seen({WHERE: (5, 9)}, 600) == {WHERE: 10}
+
+
+def test_secrets_do_not_show_in_the_settings() -> None:
+    settings = WorkerSettings(
+        bootstrap_servers="localhost:9092",
+        partitions=6,
+        data_dir=Path("."),
+        client_options={"sasl_plain_password": "hush"},
+    )
+    assert "hush" not in repr(settings)
+
+
+def test_an_error_becomes_one_line_with_its_place() -> None:
+    try:
+        raise ValueError("first\nsecond")
+    except ValueError as error:
+        line = described(error)
+    assert line.startswith("ValueError: first at test_delivery_checks.py:")
