@@ -197,3 +197,13 @@ async def refusing(servers: str, topic: str) -> AsyncIterator[None]:
 async def _demand_replicas(admin: AIOKafkaAdminClient, topic: str, number: int) -> None:
     wanted = {"min.insync.replicas": str(number)}
     await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, topic, configs=wanted)])
+    # Altered at the controller is not yet in force at the broker.
+    while await _demanded_replicas(admin, topic) != str(number):
+        await asyncio.sleep(0.05)
+
+
+async def _demanded_replicas(admin: AIOKafkaAdminClient, topic: str) -> str | None:
+    for answer in await admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, topic)]):
+        for _, _, _, _, entries in answer.resources:
+            return next((entry[1] for entry in entries if entry[0] == "min.insync.replicas"), None)
+    return None

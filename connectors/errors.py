@@ -209,6 +209,41 @@ def kind_of(vendor: ConnectionName, situation: Situation, *, write: bool) -> Kin
     raise LookupError(f"no ruling for {vendor} {situation.name}")
 
 
+#: What a person is to do about refused credentials, where the vendor's own answer says little (Autotask: 401, no body).
+COUNSEL: Mapping[tuple[ConnectionName, Situation], str] = {
+    ("autotask", Situation.UNAUTHORIZED): (
+        "Autotask refused the API user (401, which does not say why); check in Autotask, in this order, that it is "
+        "Active, that it is not Locked, and that the secret is right, then 'lockstep test autotask'"
+    ),
+    ("autotask", Situation.LOCKED): (
+        "Autotask says that the API user is locked; unlock it there, then 'lockstep test autotask'"
+    ),
+    ("autotask", Situation.UNKNOWN_USER): (
+        "Autotask does not know the user name; compare it with the Username (Key) of the API user, then "
+        "'lockstep connect autotask'"
+    ),
+    ("autotask", Situation.WRONG_TRACKING_IDENTIFIER): (
+        "Autotask does not accept the tracking identifier; copy it from the API user's page, then 'lockstep connect autotask'"
+    ),
+    ("ninjaone", Situation.UNAUTHORIZED): (
+        "NinjaOne refused the client app's token, a renewed one too; check the app at Administration > Apps > API, then "
+        "'lockstep test ninjaone'"
+    ),
+    ("ninjaone", Situation.UNKNOWN_CLIENT): (
+        "NinjaOne does not know the client id; it was removed or belongs to another region; see Administration > Apps > "
+        "API, then 'lockstep test ninjaone'"
+    ),
+    ("ninjaone", Situation.WRONG_SECRET): (
+        "NinjaOne refused the client secret; create a new one at Administration > Apps > API, then 'lockstep connect ninjaone'"
+    ),
+}
+
+
+def counsel(failure: CallFailed) -> str:
+    """Why the credentials do not work, and what to do, in one line: the table's words, else the vendor's."""
+    return COUNSEL.get((failure.vendor, failure.situation), failure.detail)
+
+
 def recognise(vendor: ConnectionName, *, status: int, body: bytes, document: Any) -> Situation | None:
     """The situation of an answer, or ``None`` where it is a success. ``document`` is the decoded body, if it is JSON."""
     shape = shape_of(document)

@@ -27,7 +27,7 @@ from connectors.calls import (
     Sleep,
     Timeouts,
 )
-from connectors.errors import CallFailed, Kind, Situation, recognise, vendor_words
+from connectors.errors import CallFailed, Kind, Situation, counsel, recognise, vendor_words
 from connectors.ports import Gate
 from connectors.redaction import Redactor
 
@@ -119,7 +119,7 @@ class Transport:
                 if self._renewable(request, outcome) and renewals == 0 and await self._renewed(used):
                     renewals, tried = 1, tried - 1
                     continue
-                await self.gate.refused(outcome.detail, epoch)
+                await self.gate.refused(counsel(outcome), epoch)
                 raise outcome
             await self._told(outcome)
             wait = self._wait(outcome, tried) if tried < attempts else None

@@ -46,7 +46,7 @@ class AgentStage:
                 continue
             for step in engine.decide(self.name, event, fact, view):
                 key = step.key.encode()
-                outputs.append(OutputRecord(AUDIT, partition, key, step.record.to_json()))
+                outputs.append(OutputRecord(AUDIT, partition, key, step.value))
                 outputs += [
                     OutputRecord(topic, 0, key, command.to_json(), envelope.to_headers())
                     for envelope, command, topic in step.commands

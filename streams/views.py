@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
@@ -12,6 +11,7 @@ import orjson
 from schemas.envelope import rfc3339
 from schemas.topics import AGENT_STATE, DEAD_LETTERS, OPERATIONS
 from streams.core.documents import CONTEXT_KEY, read
+from streams.core.views import ParkedItem, parked_in
 from streams.kafka_options import KafkaOptions
 from streams.ports import InputRecord
 from streams.readers import read_all
@@ -20,22 +20,6 @@ from streams.readers import read_all
 DEAD_HEADERS = ("dead_topic", "dead_partition", "dead_offset", "dead_stage", "dead_error", "dead_time")
 #: Where an operator's word on a dead letter stands in topic ``operations``.
 DEAD_KEY = "dead-letter."
-
-
-@dataclass(frozen=True, slots=True)
-class Parked:
-    """One piece of work that waits for a human. ``id`` is what ``parked retry`` and ``parked dismiss`` take."""
-
-    id: str
-    kind: str
-    key: str
-    organization_id: int | None
-    reason: str
-    detail: str
-
-    def as_dict(self) -> dict[str, Any]:
-        """For JSON output."""
-        return asdict(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,40 +71,14 @@ def is_document_key(key: bytes) -> bool:
     return key[:1].isalnum() or key == CONTEXT_KEY.encode()
 
 
-def parked_alerts(key: str, body: dict[str, Any]) -> Iterator[Parked]:
-    """What is parked in a document of the agent ``incidents``."""
-    incidents = body.get("incidents", {})
-    for uid, alert in sorted(body.get("alerts", {}).items()):
-        if alert.get("disposition") != "parked":
-            continue
-        incident = incidents.get(alert.get("incident"), {})
-        if "parked" in incident:
-            continue
-        organization = incident.get("organization")
-        if "fact" in alert:
-            organization = alert["fact"]["subject"]["organization_id"]
-        yield Parked(uid, "alert", key, organization, alert.get("reason", ""), alert.get("detail") or "")
-    for external_id, incident in sorted(incidents.items()):
-        if "parked" in incident:
-            why = incident["parked"]
-            kind = {"CreateTicket": "ticket", "CompleteTicket": "completion"}.get(why["command"], why["command"])
-            yield Parked(external_id, kind, key, incident.get("organization"), why["reason"], why.get("detail") or "")
-
-
-def parked_devices(key: str, body: dict[str, Any]) -> Iterator[Parked]:
-    """What is parked in a document of the agent ``devices``."""
-    for kind, why in sorted(body.get("parked", {}).items()):
-        yield Parked(key, f"item {kind}", key, why.get("organization"), why["reason"], why.get("detail") or "")
-
-
-async def parked(options: KafkaOptions) -> list[Parked]:
+async def parked(options: KafkaOptions) -> list[ParkedItem]:
     """All parked work of both agents."""
-    found: list[Parked] = []
-    for key, body in sorted((await states(options, "incidents")).items()):
-        found += parked_alerts(key, body)
-    for key, body in sorted((await states(options, "devices")).items()):
-        found += parked_devices(key, body)
-    return found
+    found: list[ParkedItem] = []
+    for agent in AGENT_STATE:
+        for documents in (await state_documents(options, agent)).values():
+            for key, document in documents.items():
+                found += parked_in(agent, key.decode(), document)
+    return sorted(found, key=lambda item: (item.agent != "incidents", item.key, item.id))
 
 
 async def dead_letters(options: KafkaOptions) -> list[DeadLetter]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,11 +18,12 @@ from schemas.topics import BY_NAME, CONTROL, OPERATIONS
 from streams import operations
 from streams.cli.base import Failure, actor, common, run, say, say_json, settings_of, table
 from streams.clock import clock_of
+from streams.core.views import ParkedItem
 from streams.kafka_options import KafkaOptions
 from streams.log import KafkaLog
 from streams.ports import OutputRecord
 from streams.settings import Settings
-from streams.views import DEAD_KEY, DeadLetter, Parked, dead_letters, parked
+from streams.views import DEAD_KEY, DeadLetter, dead_letters, parked
 from streams.wiring import kafka_options
 
 
@@ -41,15 +43,15 @@ def list_parked(config: Path | None, as_json: bool, organization: int | None, ev
     letters = [letter for letter in letters if everything or letter.handled is None] if organization is None else []
     if as_json:
         say_json(
-            {"parked": [entry.as_dict() for entry in work], "dead_letters": [letter.as_dict() for letter in letters]}
+            {"parked": [asdict(entry) for entry in work], "dead_letters": [letter.as_dict() for letter in letters]}
         )
         return 0
     if not work and not letters:
         say("nothing is parked")
         return 0
     if work:
-        rows = [[e.id, e.kind, e.key, str(e.organization_id or ""), e.reason] for e in work]
-        say(table(rows, ["ID", "KIND", "KEY", "ORGANIZATION", "REASON"]))
+        rows = [[e.id, e.what, e.key, str(e.organization_id or ""), e.reason] for e in work]
+        say(table(rows, ["ID", "WHAT", "KEY", "ORGANIZATION", "REASON"]))
         for detail in dict.fromkeys(entry.detail for entry in work if entry.detail):
             say(f"  {detail}")
     if letters:
@@ -72,7 +74,7 @@ def _handled(letter: DeadLetter) -> str:
     return f" [{letter.handled['what']}: {letter.handled['reason']}]" if letter.handled else ""
 
 
-async def _waiting(settings: Settings) -> tuple[list[Parked], list[DeadLetter]]:
+async def _waiting(settings: Settings) -> tuple[list[ParkedItem], list[DeadLetter]]:
     options = await kafka_options(settings)
     return await parked(options), await dead_letters(options)
 
@@ -161,7 +163,7 @@ async def _asked(settings: Settings, selection: Selection, what: Literal["retrie
     return len(work) + len(letters)
 
 
-def _means(selection: Selection, entry: Parked) -> bool:
+def _means(selection: Selection, entry: ParkedItem) -> bool:
     if selection.everything or (
         selection.organization_id is not None and entry.organization_id == selection.organization_id
     ):

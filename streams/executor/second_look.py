@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 import logging
 from collections.abc import Awaitable, Callable, Iterable
+from functools import partial
 from typing import Protocol, runtime_checkable
 
 from connectors.ports import Effect, Effects, Now, Verdict
@@ -20,6 +21,9 @@ from streams.executor.window import Entry
 AGAIN_S = 60.0
 
 log = logging.getLogger("lockstep.executor")
+
+
+Call = Callable[[Callable[[], Awaitable[Effect | None]], Attempt], Awaitable[Effect | None]]
 
 
 @runtime_checkable
@@ -39,7 +43,7 @@ class SecondLooks:
         *,
         ledger: Ledger,
         effects: Effects,
-        call: Callable[[Awaitable[Effect | None]], Awaitable[Effect | None]],
+        call: Call,
         figures: Figures,
         now: Now,
     ) -> None:
@@ -74,7 +78,7 @@ class SecondLooks:
         command = CreateTicket.from_json(attempt.command)
         # Also here nobody asks the vendor who no longer owns the topic.
         await self._ledger.write(attempt)
-        effect = await self._call(self._effects.look_up(command))
+        effect = await self._call(lambda: self._effects.look_up(command), attempt)
         done = effect is None or effect.verdict is Verdict.REJECTED
         if effect is not None and effect.verdict is Verdict.SUCCEEDED:
             done = await self._resolve(attempt, command, effect)
@@ -107,20 +111,21 @@ class SecondLooks:
         )
         # Said before the younger one is completed, so that its completion is not taken for a technician's.
         await self._ledger.report(Telling(fact=fact, identity=doubled_id(fact), correlation_id=attempt.correlation_id))
-        return await self.complete(effect, command.external_id)
+        return await self.complete(effect, attempt)
 
-    async def complete(self, effect: Effect, external_id: str) -> bool:
-        """Complete the younger tickets; whether all of them are."""
-        line = f"{DOUBLED_TICKET}: {external_id}: {told(effect)}"
+    async def complete(self, effect: Effect, attempt: Attempt) -> bool:
+        """Complete the younger tickets; whether all of them are. ``attempt`` is the create's, whose key is the external id."""
+        line = f"{DOUBLED_TICKET}: {attempt.effect_key}: {told(effect)}"
         log.error("%s", line)
         self._figures.error(line, self._now())
-        if not isinstance(self._effects, CompletesDoubles):
+        effects = self._effects
+        if not isinstance(effects, CompletesDoubles):
             self._figures.doubled_tickets += len(effect.duplicates)
-            log.error("doubled tickets of %s stay open: this executor cannot complete them", external_id)
+            log.error("doubled tickets of %s stay open: this executor cannot complete them", attempt.effect_key)
             return True
         kept = effect.ticket_number or str(effect.ticket_id)
         for ticket_id in effect.duplicates:
-            done = await self._call(self._effects.complete_as_double(ticket_id, kept))
+            done = await self._call(partial(effects.complete_as_double, ticket_id, kept), attempt)
             if done is None or done.verdict is not Verdict.SUCCEEDED:
                 return False
             self._figures.doubled_tickets += 1

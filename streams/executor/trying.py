@@ -107,9 +107,10 @@ class Pace:
             self.not_before = max(self.not_before, later(now, seconds))
             self.why = f"{self._failures} failures in a row: {why}"
 
-    def calls(self, most: int) -> int:
-        """How many calls may be under way at once."""
-        return 1 if self._throttles or self._failures >= FAILURES_OF_THE_VENDOR else most
+    @property
+    def careful(self) -> bool:
+        """Whether one call at a time is to show first that the vendor can be called again."""
+        return self._throttles > 0 or self._failures >= FAILURES_OF_THE_VENDOR
 
 
 class NotOwn:

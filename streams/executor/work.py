@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections.abc import Awaitable
+import time
+from collections.abc import Awaitable, Callable
 
 from connectors.ports import CallsSuspended, Effect, Effects, Now, Verdict
 from schemas.commands import CreateTicket
@@ -18,11 +20,19 @@ from streams.executor.settlement import DOUBLED_TICKET, from_record, settled
 from streams.executor.trying import NotOwn, Pace, Trying, later
 from streams.executor.window import Entry, Window
 
+#: An attempt may wait this long for a free call; after that (or after a sleep of the process) it is written once more,
+#: so that nobody begins a call on a right that another executor has taken meanwhile.
+FRESH_S = 0.25
+
 log = logging.getLogger("lockstep.executor")
 
 
 class Work:
-    """Works on the commands that the engine picks; everything it learns goes to window, ledger, pace and figures."""
+    """Works on the commands that the engine picks; everything it learns goes to window, ledger, pace and figures.
+
+    ``may_call`` is asked right before each call: a command that was prepared while the vendor asked to wait, or while
+    the executor was told to stop, goes back. Attempts and settlements are written outside of the calls at once.
+    """
 
     def __init__(
         self,
@@ -35,6 +45,7 @@ class Work:
         jitter: Jitter,
         at: AtPoint,
         figures: Figures,
+        may_call: Callable[[], bool],
     ) -> None:
         self.pace = Pace(jitter)
         self.not_own = NotOwn()
@@ -48,6 +59,8 @@ class Work:
         self._jitter = jitter
         self._at = at
         self._figures = figures
+        self._may_call = may_call
+        self._slots = asyncio.Semaphore(settings.calls_at_once)
         self._trying: dict[str, Trying] = {}
 
     async def do(self, entry: Entry) -> None:
@@ -105,7 +118,7 @@ class Work:
         known = known.model_copy(update={"command_id": entry.command_id, "state": "unknown"})
         await self._ledger.write(known)
         self._figures.look_ups += 1
-        effect = await self._call(self._effects.look_up(entry.command))
+        effect = await self._call(lambda: self._effects.look_up(entry.command), known)
         trying.calls += 1 if effect is None else effect.calls
         if effect is None:
             self.pace.worked()
@@ -121,7 +134,7 @@ class Work:
         await self._ledger.write(attempt)
         self._at("attempt_written")
         self._figures.attempts += 1
-        effect = await self._call(self._effects.perform(entry.command))
+        effect = await self._call(lambda: self._effects.perform(entry.command), attempt)
         if effect is None:
             raise TypeError(f"{type(self._effects).__name__}.perform returned no effect")
         self._at("call_returned")
@@ -161,9 +174,9 @@ class Work:
         )
         await self.settle(entry, fact, attempt)
         self.second_looks.owe([attempt])
-        if doubled and isinstance(entry.command, CreateTicket):
+        if doubled:
             # Where this fails, the second look finds them again.
-            await self.second_looks.complete(effect, entry.command.external_id)
+            await self.second_looks.complete(effect, attempt)
 
     async def _not_yet(
         self, entry: Entry, trying: Trying, effect: Effect, *, uncertain: bool, performed: bool = False
@@ -194,15 +207,24 @@ class Work:
             not_before = later(now, self._patience.look_up_after_s)
         self._window.put_back(entry.offset, now=now, not_before=not_before, begun=uncertain)
 
-    async def _call(self, call: Awaitable[Effect | None]) -> Effect | None:
-        """Await a call of the effects object. What it raises concerns this command only: nobody knows what happened."""
-        try:
-            effect = await call
-        except CallsSuspended as suspended:
-            effect = Effect(verdict=Verdict.SUSPENDED, reason="Suspended", detail=str(suspended))
-        except Exception as error:
-            log.error("a call failed inside Lockstep: %s", described(error))
-            effect = Effect(verdict=Verdict.UNKNOWN, reason="InternalError", detail=described(error))
+    async def _call(self, call: Callable[[], Awaitable[Effect | None]], attempt: Attempt) -> Effect | None:
+        """Make one call of the effects object when one is free. ``attempt`` is the record written for it just now.
+
+        What the call raises concerns this command only: nobody knows what happened.
+        """
+        written = time.monotonic()
+        async with self._slots:
+            if not self._may_call():
+                return Effect(verdict=Verdict.SUSPENDED, reason="NotNow")
+            if time.monotonic() - written > FRESH_S:
+                await self._ledger.write(attempt)
+            try:
+                effect = await call()
+            except CallsSuspended as suspended:
+                effect = Effect(verdict=Verdict.SUSPENDED, reason="Suspended", detail=str(suspended))
+            except Exception as error:
+                log.error("a call failed inside Lockstep: %s", described(error))
+                effect = Effect(verdict=Verdict.UNKNOWN, reason="InternalError", detail=described(error))
         self._figures.calls += 1 if effect is None else effect.calls
         return effect
 

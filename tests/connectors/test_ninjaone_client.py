@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from connectors.errors import CallFailed, Kind, Situation
+from connectors.errors import CallFailed, Kind, Situation, counsel
 from connectors.ports import CallsSuspended
 from schemas.ninjaone import AlertRow, DeviceRow, RowError, milliseconds, read_row
 from tests.connectors.ninja_connected import bench
@@ -52,7 +52,7 @@ async def test_a_second_refusal_after_the_renewal_closes_the_gate():
         with pytest.raises(CallFailed) as raised:
             await client.roles()
         assert (raised.value.kind, raised.value.calls) == (Kind.CREDENTIALS, 2)
-        assert made.gate.closed == raised.value.detail
+        assert made.gate.closed == counsel(raised.value)
         with pytest.raises(CallsSuspended):
             await client.alerts()
 
