@@ -13,12 +13,15 @@ import orjson
 
 from connectors.ports import Now
 from schemas.topics import ROLES
-from streams.broker import EmbeddedBroker
+from streams.broker import BrokerError, EmbeddedBroker
 from streams.kafka_options import KafkaOptions
 from streams.log import KafkaLog
 from streams.settings import Settings
 from streams.supervisor import Supervisor
 from streams.wiring import kafka_options, prepare_topics
+
+#: As far apart as the restarts of a role become.
+BROKER_AGAIN_S = 30.0
 
 
 class Installation:
@@ -56,7 +59,9 @@ class Installation:
     async def start(self) -> None:
         """Bring up Kafka and the topics."""
         if self.settings.kafka.embedded:
-            self.broker = EmbeddedBroker(self.settings.data_dir, progress=self._tell)
+            self.broker = EmbeddedBroker(
+                self.settings.data_dir, heap_mb=self.settings.kafka.heap_mb, progress=self._tell
+            )
             await self.broker.start()
         try:
             self.options = await kafka_options(self.settings)
@@ -78,7 +83,24 @@ class Installation:
             on_change=self._report,
             tell=self._tell,
         )
-        await self.supervisor.run(stop)
+        keeping = asyncio.create_task(self._keep_broker())
+        try:
+            await self.supervisor.run(stop)
+        finally:
+            keeping.cancel()
+            await asyncio.gather(keeping, return_exceptions=True)
+
+    async def _keep_broker(self) -> None:
+        """The broker restarts itself; where it gave up (a full disk, say) it is tried anew every half minute, for ever."""
+        while self.broker is not None:
+            await asyncio.sleep(1)
+            if self.broker.failure is None:
+                continue
+            self._tell(f"{self.broker.failure}; trying again in {BROKER_AGAIN_S:g} s")
+            await self.broker.stop()
+            await asyncio.sleep(BROKER_AGAIN_S)
+            with contextlib.suppress(BrokerError):
+                await self.broker.start()
 
     async def close(self) -> None:
         """Stop Kafka, after everything that uses it."""

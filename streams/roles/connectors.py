@@ -157,18 +157,26 @@ class ConnectorsRole:
         works = [poller.run()]
         if section.webhook.secret is not None:
             secret = section.webhook.secret.get_secret_value()
+            url = section.webhook.public_url
+            setup = WebhookSetup(client, metadata, public_url=url, secret=secret) if url else None
             handler = AutotaskWebhook(
-                client, here.kafka, secret=secret, sleep=asyncio.sleep, metadata=metadata, publisher=publisher
+                client,
+                here.kafka,
+                secret=secret,
+                sleep=asyncio.sleep,
+                metadata=metadata,
+                publisher=publisher,
+                # A notice that the webhook was switched off makes us look, and switch it on again.
+                on_deactivated=setup.ensure if setup else None,
             )
             side.handle = handler.handle
-            if section.webhook.public_url:
-                setup = WebhookSetup(client, metadata, public_url=section.webhook.public_url, secret=secret)
+            if setup is not None:
 
                 async def set_up() -> str:
                     state = await setup.ensure()
                     if not state.delivering:
                         raise WebhookRefused("; ".join(state.findings) or "Autotask does not deliver yet")
-                    return f"Autotask sends ticket changes to {section.webhook.public_url}"
+                    return f"Autotask sends ticket changes to {url}"
 
                 works.append(self._keep_setting_up(side, gate, set_up))
         side.figures = lambda: _budget(poller)

@@ -140,6 +140,27 @@ async def test_a_sleeping_executor_that_was_replaced_begins_no_call(run: Run) ->
     assert len(await run.outcomes()) == 8
 
 
+async def test_asleep_in_the_middle_of_a_call_it_says_nothing_when_it_wakes(run: Run) -> None:
+    await run.fault(
+        "delay_after_commit", match={"method": "POST", "path": "/Tickets$"}, params={"seconds": 2.0}, count=1
+    )
+    sleeper = run.start("a")
+    await sleeper.owns()
+    await run.send([run.create(0)])
+    for _ in range(100):
+        if await run.tickets():
+            break
+        await asyncio.sleep(0.05)
+    sleeper.signal(signal.SIGSTOP)
+    run.start("b")
+    settled = await run.all_settled()
+    assert [fact.how for fact in settled.values()] == ["FoundByLookUp"]
+    sleeper.signal(signal.SIGCONT)
+    assert await sleeper.ended() == 70, sleeper.tail()
+    await one_ticket_each(run, range(1))
+    assert (len(await run.calls()), len(await run.outcomes())) == (1, 1)
+
+
 async def test_a_standby_takes_over_from_one_that_leaves_and_from_one_that_is_killed(run: Run) -> None:
     first = run.start("a")
     await first.owns()

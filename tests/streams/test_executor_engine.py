@@ -10,6 +10,7 @@ import pytest
 
 from connectors.ports import CallsSuspended, Effect, Verdict
 from schemas.topics import DEVICE_COMMANDS, NINJAONE_COMMANDS
+from streams.executor import work
 from streams.executor.attempt import Attempt, position_key
 from tests.streams.executor_parts import DONE, Bench, complete, create, item, reset, withdraw
 
@@ -530,4 +531,78 @@ async def test_a_withdrawal_after_a_restart_is_too_late_for_what_may_have_been_c
     bench.restart()
     await bench.run(30)
     assert bench.outcome_of("w").reason == "TooLate"
+    assert bench.outcome_of("c0").how == "FoundByLookUp"
+
+
+async def test_a_command_that_waited_for_a_free_call_writes_its_attempt_once_more_before_it_calls(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(work, "FRESH_S", 0.0)
+
+    async def slow(command, count):
+        await passed(bench, 3)
+        bench.store.fenced = True
+        return DONE
+
+    bench.vendor.performing = slow
+    for number in range(4):
+        bench.send(create(number))
+    with pytest.raises(RuntimeError, match="Fenced"):
+        await bench.run(60)
+    assert len(bench.vendor.calls) == 2
+
+
+async def test_what_was_prepared_when_the_vendor_asks_to_wait_is_not_called(bench: Bench) -> None:
+    async def performing(command, count):
+        await passed(bench, 2)
+        return replace(THROTTLED, retry_after=60.0) if bench.time.seconds < 30 else DONE
+
+    bench.vendor.performing = performing
+    for number in range(6):
+        bench.send(create(number))
+    await bench.run(50)
+    assert len(bench.vendor.calls) == 2
+    await bench.run(60)
+    assert bench.vendor.made("look_up") == []
+    assert len(bench.outcomes.facts) == 6
+
+
+async def test_at_a_stop_the_calls_under_way_end_and_what_was_prepared_is_not_called(bench: Bench) -> None:
+    async def slow(command, count):
+        await passed(bench, 2)
+        return DONE
+
+    bench.vendor.performing = slow
+    for number in range(6):
+        bench.send(create(number))
+    bench.engine.ready()
+    running = asyncio.ensure_future(bench.engine.run())
+    await passed(bench, 1)
+    stopping = asyncio.ensure_future(bench.engine.stop(20))
+    await asyncio.sleep(0)
+    bench.time.ms += 2000
+    await asyncio.gather(stopping, running)
+    bench.store.flush()
+    assert len(bench.vendor.calls) == 2
+    assert len(bench.outcomes.facts) == 2
+    bench.restart()
+    await bench.run(30)
+    assert bench.vendor.made("look_up") == []
+    assert sorted(bench.vendor.made("perform")) == sorted(create(number).effect_key for number in range(6))
+
+
+async def test_a_call_that_does_not_end_within_the_grace_is_given_up_and_looked_up_later(bench: Bench) -> None:
+    async def never(command, count):
+        await asyncio.Event().wait()
+
+    bench.vendor.performing = never
+    bench.send(create(1))
+    bench.engine.ready()
+    running = asyncio.ensure_future(bench.engine.run())
+    await passed(bench, 1)
+    await bench.engine.stop(0.05)
+    await running
+    bench.vendor.looking = lambda command, count: FOUND
+    bench.restart()
+    await bench.run(30)
     assert bench.outcome_of("c0").how == "FoundByLookUp"
