@@ -17,6 +17,9 @@ $(STAMP): requirements/dev.lock pyproject.toml
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@$(BIN)/lockstep --version
+	@# The broker's jars, once: everything after this works without a network. Not needed with a Kafka of your own.
+	@$(BIN)/python -c 'from streams.kafka_runtime import resolve; resolve(progress=lambda line: print("setup:", line))' || \
+		echo "setup: the embedded broker's jars are still missing; they are fetched when it is first started"
 	@touch $@
 
 demo: $(STAMP)

@@ -60,6 +60,10 @@ class Publisher:
     async def __aexit__(self, *exc: object) -> None:
         await self._producer.stop()
 
+    async def flush(self) -> None:
+        """Await the acknowledgement of everything that was begun."""
+        await self._producer.flush()
+
     async def publish(self, facts: Iterable[OutputRecord], per_second: float | None = None) -> int:
         """Publish and await every acknowledgement; returns how many."""
         began, sent, pending = time.monotonic(), 0, []

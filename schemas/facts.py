@@ -297,6 +297,14 @@ class ParkedDismissed(ControlFact):
     note: str
 
 
+class FieldsCreated(ControlFact):
+    """User-defined fields of configuration items were created: items that lack them are written once more."""
+
+    ce_type: ClassVar[str] = "lockstep.fields.created.v1"
+    fields: tuple[str, ...]
+    actor: str
+
+
 FACTS: tuple[type[Fact], ...] = (
     AlertTriggered,
     AlertObserved,
@@ -313,4 +321,5 @@ FACTS: tuple[type[Fact], ...] = (
     ConnectionChanged,
     ParkedRetried,
     ParkedDismissed,
+    FieldsCreated,
 )

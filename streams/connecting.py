@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
+from connectors.ports import Publication
 from connectors.probing import ProbeResult
-from schemas.facts import ConnectionName
+from schemas.facts import ConnectionName, FieldsCreated
+from schemas.identity import derived_id
+from schemas.topics import CONTROL
 from streams.broker import BrokerError
 from streams.clock import clock_of
 from streams.core.policy import Policy
@@ -73,3 +77,18 @@ def _policy(settings: Settings) -> Policy | None:
         return read_policy(settings.policy_path).policy
     except PolicyFileError:
         return None
+
+
+async def tell_fields_created(settings: Settings, names: Sequence[str], *, by: str) -> bool:
+    """A running system writes the items once more that lack these fields; returns whether there is one."""
+    options = await running_system(settings)
+    if options is None:
+        return False
+    async with clock_of() as clock, KafkaLog(options, now=clock.now) as log:
+        now = clock.now()
+        fact = FieldsCreated(fields=tuple(names), actor=by)
+        identity = derived_id("fields", *names, now)
+        await log.publish(
+            [Publication(topic=CONTROL, key="fields", id=identity, source="lockstep/setup", time=now, fact=fact)]
+        )
+    return True

@@ -16,7 +16,7 @@ from connectors.probing import ProbeResult
 from schemas.facts import ConnectionName
 from streams.cli.base import FAILED, FINDING, Failure, actor, common, run, say, say_error, say_json, settings_of
 from streams.clock import clock_of
-from streams.connecting import tell_disconnected, test_and_tell
+from streams.connecting import tell_disconnected, tell_fields_created, test_and_tell
 from streams.core.policy import Policy
 from streams.policy_file import STARTER, read_policy
 from streams.secrets_file import store_secrets
@@ -190,6 +190,9 @@ def setup(config: Path | None, as_json: bool) -> int:
     settings = settings_of(config)
     policy = read_policy(settings.policy_path).policy
     created, left = run(_setup(settings, policy))
+    made = [result.name for result in created if result.ok]
+    if made:
+        run(tell_fields_created(settings, made, by=actor()))
     if as_json:
         say_json(
             {

@@ -19,6 +19,7 @@ from schemas.facts import (
     Company,
     ConnectionChanged,
     ControlFact,
+    FieldsCreated,
     OrganizationsObserved,
     ParkedDismissed,
     ParkedRetried,
@@ -117,7 +118,7 @@ def decide_context(draft: Draft, fact: ControlFact) -> None:
                 draft.change("OrganizationsChanged", {"organizations": {"digest": fact.digest, "names": names}})
         case ConnectionChanged():
             _connection_changed(draft, fact)
-        case ParkedRetried() | ParkedDismissed():
+        case ParkedRetried() | ParkedDismissed() | FieldsCreated():
             seen: list[str] = draft.body.get("operator", [])
             if draft.envelope.id in seen:
                 draft.reason("Duplicate")

@@ -24,6 +24,7 @@ from schemas.facts import (
     DeviceObserved,
     DeviceRemoved,
     Fact,
+    FieldsCreated,
     ParkedDismissed,
     ParkedRetried,
     Selection,
@@ -273,7 +274,12 @@ def _again(draft: Draft, context: Context, pending: dict[str, Any]) -> None:
 
 
 def asked_by_operator(draft: Draft, context: Context, fact: ControlFact) -> bool:
-    """Retry or dismiss what is parked here, if it is selected. Returns whether anything was meant."""
+    """Retry or dismiss what is parked here, if it is selected; write an item once more whose fields were created.
+
+    Returns whether anything was meant.
+    """
+    if isinstance(fact, FieldsCreated):
+        return _fields_created(draft, context, fact)
     if not isinstance(fact, ParkedRetried | ParkedDismissed):
         return False
     chosen = [
@@ -293,6 +299,17 @@ def asked_by_operator(draft: Draft, context: Context, fact: ControlFact) -> bool
         else:
             _reconcile(draft, context, ordinal=entry.get("n", 0) + 1, force="n" in entry)
     return bool(chosen)
+
+
+def _fields_created(draft: Draft, context: Context, fact: FieldsCreated) -> bool:
+    """An item that was written without fields that did not exist then looks unchanged to us, and is written again."""
+    if context.policy is None or "written" not in draft.body or "observed" not in draft.body:
+        return False
+    wanted = {name.casefold() for name in context.policy.devices.fields.values()}
+    if not wanted & {name.casefold() for name in fact.fields}:
+        return False
+    _reconcile(draft, context, force=True)
+    return True
 
 
 def _selects(selection: Selection, key: str, organization: int) -> bool:

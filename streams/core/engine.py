@@ -26,6 +26,7 @@ from schemas.facts import (
     DeviceObserved,
     DeviceRemoved,
     Fact,
+    FieldsCreated,
     OrganizationsObserved,
     ParkedDismissed,
     ParkedRetried,
@@ -138,7 +139,7 @@ def _decide_control(
     if draft.idle:
         return steps
     context = parse_context(first.state)
-    asked = isinstance(data, ParkedRetried | ParkedDismissed)
+    asked = isinstance(data, ParkedRetried | ParkedDismissed | FieldsCreated)
     mapped = isinstance(data, PolicyPublished | CompaniesObserved | OrganizationsObserved)
     if not asked and not mapped:
         return steps

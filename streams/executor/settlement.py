@@ -18,6 +18,8 @@ How = Literal["Called", "FoundByLookUp", "NothingToDo", ""]
 DOUBLED_TICKET = "DoubledTicket"
 #: The reason of a withdrawal that found its command under way or settled.
 TOO_LATE = "TooLate"
+#: The tenant's duplicate rule answered a create with another ticket (set by the Autotask effects).
+MERGED_BY_TENANT = "MergedByTenant"
 
 
 def settled(
@@ -68,7 +70,8 @@ def from_record(entry: Entry, attempt: Attempt, *, now: int) -> CommandSettled:
         outcome=attempt.outcome or "Succeeded",
         settled_at=attempt.at if own else now,
         how=cast(How, attempt.how if own else "NothingToDo"),
-        reason=attempt.reason if own else "AlreadyDone",
+        # A ticket that the tenant merged ours into stays a foreign one, whoever asks for it again.
+        reason=attempt.reason if own or attempt.reason == MERGED_BY_TENANT else "AlreadyDone",
         detail=attempt.detail if own else "",
         ticket_id=attempt.ticket_id,
         ticket_number=attempt.ticket_number,

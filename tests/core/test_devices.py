@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from schemas.commands import RetireConfigurationItem, UpsertConfigurationItem
-from schemas.facts import ParkedDismissed, ParkedRetried, Selection
+from schemas.facts import FieldsCreated, ParkedDismissed, ParkedRetried, Selection
 from streams.core.policy import parse_policy
 from tests.core.spec import (
     DAY,
@@ -269,3 +269,13 @@ def test_outcomes_that_nobody_awaits_change_nothing() -> None:
     upsert = scene.last("UpsertConfigurationItem")
     scene.settle_command(upsert).settle_command(upsert)
     assert scene.reasons == ["NotAwaited"]
+
+
+def test_an_item_is_written_again_when_a_field_that_it_lacked_was_created() -> None:
+    scene = upserted(devices={"fields": {"link": "NinjaOne Link"}})
+    assert scene.when(FieldsCreated(fields=("ninjaone link",), actor="ada")).kinds == ["UpsertConfigurationItem"]
+
+
+def test_a_created_field_that_the_policy_does_not_use_writes_nothing() -> None:
+    scene = upserted(devices={"fields": {"link": "NinjaOne Link"}})
+    assert scene.when(FieldsCreated(fields=("Warranty",), actor="ada")).kinds == []

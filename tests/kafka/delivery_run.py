@@ -34,6 +34,13 @@ class Run:
         """Publish at a steady rate beside the test."""
         return asyncio.create_task(self.publisher.publish(self.job.facts(facts), per_second))
 
+    async def stop(self, feeding: asyncio.Task[int]) -> None:
+        """End a ``feed`` early; what it has begun to publish is published."""
+        feeding.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await feeding
+        await self.publisher.flush()
+
     async def decided(self, facts: int, timeout_s: float = 60.0) -> None:
         """Wait until so many audit records are committed."""
         assert await self.reader.until(self.job.audit_topic, facts, timeout_s), self.state()

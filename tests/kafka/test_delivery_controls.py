@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import sys
 from pathlib import Path
 
 import pytest
@@ -50,7 +51,7 @@ async def verdict_after_kills(broker: EmbeddedBroker, prefix: str, folder: Path,
     Without that, an idiomatic agent loses too, but only in one kill of ten: a test would have to be lucky.
     """
     async with counting_run(broker.bootstrap_servers, prefix, folder) as run:
-        feeding = run.feed(3500, per_second=300)
+        feeding = run.feed(30_000, per_second=300)
         for _ in range(3):
             killed = run.start(contender=contender, instance="only", LOCKSTEP_IDIOMATIC="seen")
             assert await run.reader.until(run.job.audit_topic, run.audited + 50, timeout_s=40), run.state()
@@ -59,6 +60,6 @@ async def verdict_after_kills(broker: EmbeddedBroker, prefix: str, folder: Path,
                 await killed.kill()
             await run.reader.read_to_end()
         run.start(contender=contender, instance="only", LOCKSTEP_IDIOMATIC="seen")
-        await feeding
-        await run.reader.until(run.job.audit_topic, 3500, timeout_s=40, quiet_s=4)
+        await run.stop(feeding)
+        await run.reader.until(run.job.audit_topic, sys.maxsize, timeout_s=40, quiet_s=4)
         return await run.verdict()

@@ -180,7 +180,8 @@ async def test_a_standby_takes_over_from_one_that_leaves_and_from_one_that_is_ki
     await run.send([run.create(number) for number in range(10, 15)])
     await run.all_settled()
     await one_ticket_each(run, range(15))
-    assert len(await run.outcomes()) == 15
+    # A kill may repeat the last settlements (to the byte: ``all_settled`` checks), never bring another one.
+    assert len({event.envelope.id for event in await run.outcomes()}) == 15
 
 
 async def test_while_the_gate_is_closed_nothing_is_called_withdrawals_count_and_the_rest_goes_out_once(
