@@ -21,6 +21,8 @@ AGAIN_MS = 600_000
 _AGAIN = "again."
 #: The executor's reason for a ticket that another incident, or somebody else, already had.
 MERGED_BY_TENANT = "MergedByTenant"
+#: The executor's second settlement of a create that made two tickets; its ``ticket_id`` is the one that is kept.
+DOUBLED_TICKET = "DoubledTicket"
 
 Pending = dict[str, Any]
 
@@ -50,6 +52,8 @@ def item_settled(draft: Draft, fact: CommandSettled) -> None:
 def command_settled(draft: Draft, context: Context, fact: CommandSettled) -> None:
     """A command of this agent settled. A second settlement, or one nobody awaits, changes nothing."""
     pending: Pending | None = draft.body.get("pending", {}).get(fact.command_id)
+    if fact.reason == DOUBLED_TICKET and fact.incident in draft.body.get("incidents", {}):
+        return _doubled(draft, context, fact.incident, fact)
     if pending is None or "due" in pending:
         return draft.reason("NotAwaited", fact.command_id)
     if fact.outcome == "Deferred" and pending["type"] != "WithdrawCommand":
@@ -72,6 +76,14 @@ def command_settled(draft: Draft, context: Context, fact: CommandSettled) -> Non
         case _:
             pass
     return None
+
+
+def _doubled(draft: Draft, context: Context, external_id: str, fact: CommandSettled) -> None:
+    """The second look after an unknown create found two tickets: the older one counts, the executor completes the other."""
+    if fact.ticket_id is None or draft.body["incidents"][external_id].get("ticket") == fact.ticket_id:
+        return draft.reason(DOUBLED_TICKET, external_id, fact.detail)
+    take_ticket(draft, external_id, fact.ticket_id, fact.ticket_number)
+    return reconcile(draft, context, external_id)
 
 
 def _create_settled(draft: Draft, context: Context, fact: CommandSettled, pending: Pending) -> None:

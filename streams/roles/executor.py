@@ -12,12 +12,13 @@ from connectors.ninjaone.client import NinjaOneClient
 from connectors.ninjaone.effects import NinjaOneEffects
 from connectors.ports import CallsSuspended, Effect, Effects, Verdict
 from connectors.transport import Limits
-from schemas.commands import Command
+from schemas.commands import Command, CreateTicket
 from schemas.facts import ConnectionName
-from schemas.topics import DEVICE_COMMANDS, NINJAONE_COMMANDS, TICKET_COMMANDS
+from schemas.topics import DEVICE_COMMANDS, NINJAONE_COMMANDS, TICKET_COMMANDS, TICKETS
 from streams.connection_watch import ConnectionWatch
 from streams.executor.executor import Executor
 from streams.executor.settings import ExecutorSettings, Patience
+from streams.log import LogError
 from streams.roles.surroundings import Surroundings
 from streams.settings import Settings
 from streams.vendors import NoCredentials, autotask_client, jitter, ninjaone_config
@@ -56,16 +57,21 @@ class CurrentEffects:
     async def perform(self, command: Command) -> Effect:
         """As ``Effects.perform``."""
         try:
-            return await self._now().perform(command)
+            effect = await self._now().perform(command)
         except CallsSuspended as suspended:
             return _suspended(suspended)
+        await self._index(command, effect)
+        return effect
 
     async def look_up(self, command: Command) -> Effect | None:
         """As ``Effects.look_up``."""
         try:
-            return await self._now().look_up(command)
+            effect = await self._now().look_up(command)
         except CallsSuspended as suspended:
             return _suspended(suspended)
+        if effect is not None:
+            await self._index(command, effect)
+        return effect
 
     async def complete_as_double(self, ticket_id: int, kept_number: str) -> Effect:
         """Complete the younger of two tickets with one external id (Autotask only)."""
@@ -73,6 +79,13 @@ class CurrentEffects:
         if not isinstance(effects, AutotaskEffects):
             return Effect(verdict=Verdict.REJECTED, reason="NotSupported", detail="this vendor has no tickets")
         return await effects.complete_as_double(ticket_id, kept_number)
+
+    async def _index(self, command: Command, effect: Effect) -> None:
+        """Remember whose ticket this is, for the day on which somebody empties its external id."""
+        if isinstance(command, CreateTicket) and effect.verdict is Verdict.SUCCEEDED and effect.ticket_id is not None:
+            # Missing it costs no ticket (the poll asks by external id), so it must not cost the settlement either.
+            with contextlib.suppress(LogError):
+                await self._here.kafka.remember(TICKETS, str(effect.ticket_id), command.key.encode())
 
     def _now(self) -> Effects:
         if self._effects is None:

@@ -689,3 +689,20 @@ def test_a_command_says_who_caused_it_and_which_incident_it_belongs_to() -> None
     assert (envelope.time, envelope.recorded) == (START, START)
     assert envelope.correlation_id == EXTERNAL_A
     assert envelope.causation_id == scene.steps[0].record.fact.headers["ce_id"]
+
+
+def test_of_two_tickets_the_older_is_kept_and_closing_the_younger_closes_nothing() -> None:
+    scene = incidents(triggered()).settle("CreateTicket", ticket_id=5002)
+    scene.settle("CreateTicket", ticket_id=5001, reason="DoubledTicket")
+    assert scene.body()["incidents"][EXTERNAL_A]["ticket"] == 5001
+    assert scene.when(ticket(START + 60_000, completed=True, number=5002)).kinds == []
+    assert scene.disposition() == ("ticketed", "Opened")
+
+
+def test_a_doubled_ticket_that_is_told_again_changes_nothing() -> None:
+    scene = (
+        incidents(triggered())
+        .settle("CreateTicket", ticket_id=5001)
+        .settle("CreateTicket", ticket_id=5001, reason="DoubledTicket")
+    )
+    assert (scene.kinds, scene.reasons) == ([], ["DoubledTicket"])
