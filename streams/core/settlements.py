@@ -52,7 +52,7 @@ def item_settled(draft: Draft, fact: CommandSettled) -> None:
 def command_settled(draft: Draft, context: Context, fact: CommandSettled) -> None:
     """A command of this agent settled. A second settlement, or one nobody awaits, changes nothing."""
     pending: Pending | None = draft.body.get("pending", {}).get(fact.command_id)
-    if fact.reason == DOUBLED_TICKET and fact.incident in draft.body.get("incidents", {}):
+    if fact.reason == DOUBLED_TICKET and fact.incident and fact.incident in draft.body.get("incidents", {}):
         return _doubled(draft, context, fact.incident, fact)
     if pending is None or "due" in pending:
         return draft.reason("NotAwaited", fact.command_id)
