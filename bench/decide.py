@@ -12,8 +12,9 @@ import random
 import statistics
 import sys
 import tempfile
+import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import orjson
@@ -65,6 +66,8 @@ class Bench:
     folder: Path
     job: str
     partitions: int
+    #: Names of this run's topics and groups, so that an existing broker may have seen other runs.
+    prefix: str
 
     def job_of(self, facts_prefix: str, own_prefix: str) -> Job:
         return load_job(self.job, facts_prefix, own_prefix, self.partitions)
@@ -81,17 +84,18 @@ class Bench:
 
     async def rates(self, results: Sequence[Result], facts: int, rounds: int) -> None:
         """Facts per second of each way, in turn; all read the same facts and write to topics of their own."""
-        await create_job_topics(self.servers, self.job_of("rate.", "rate."), self.partitions)
+        shared = f"{self.prefix}rate."
+        await create_job_topics(self.servers, self.job_of(shared, shared), self.partitions)
         async with Publisher(self.servers) as publisher:
-            await publisher.publish(self.job_of("rate.", "rate.").facts(facts))
+            await publisher.publish(self.job_of(shared, shared).facts(facts))
         for turn in range(rounds):
             for number, result in enumerate(results):
-                await self._rate(result, f"rate{turn}-{number}.", int(facts * result.way.share))
+                await self._rate(result, shared, f"{self.prefix}rate{turn}-{number}.", int(facts * result.way.share))
                 say(f"  round {turn + 1}: {result.way.title}: {result.rates[-1]:,.0f} facts/s")
 
-    async def _rate(self, result: Result, own: str, facts: int) -> None:
-        await create_job_topics(self.servers, self.job_of("rate.", own), self.partitions)
-        async with Fleet(self.plan("rate.", own)) as fleet:
+    async def _rate(self, result: Result, shared: str, own: str, facts: int) -> None:
+        await create_job_topics(self.servers, self.job_of(shared, own), self.partitions)
+        async with Fleet(self.plan(shared, own)) as fleet:
             worker = fleet.start(
                 contender=result.way.contender, extra=("--until", str(facts)), **dict(result.way.environment)
             )
@@ -101,7 +105,7 @@ class Bench:
 
     async def kills(self, result: Result, number: int, facts: int, rounds: int) -> None:
         """Kill one way ``rounds`` times at random moments under load, let it finish, count."""
-        prefix, chance = f"kill{number}.", random.Random(7)
+        prefix, chance = f"{self.prefix}kill{number}.", random.Random(7)
         job = self.job_of(prefix, prefix)
         await create_job_topics(self.servers, job, self.partitions)
         environment = dict(result.way.environment)
@@ -156,7 +160,7 @@ def run(args: argparse.Namespace) -> dict[str, object]:
 
 
 async def _run(args: argparse.Namespace, servers: str, folder: Path) -> dict[str, object]:
-    bench = Bench(servers, folder, args.job, args.partitions)
+    bench = Bench(servers, folder, args.job, args.partitions, f"bench-{int(time.time())}.")
     ours, hand, plain, skipping = (Result(way) for way in (OURS, HAND, IDIOMATIC, SKIPPING))
     say(f"rates: {args.rounds} rounds, {args.facts:,} facts over {args.partitions} partitions")
     await bench.rates([ours, hand, plain], args.facts, args.rounds)
@@ -179,13 +183,17 @@ def report(args: argparse.Namespace, results: Sequence[Result]) -> dict[str, obj
                 "facts_per_second": round(result.rate),
                 "cpu_us_per_fact": round(statistics.median(result.cpu_us), 1) if result.cpu_us else None,
                 "kills": args.kills,
-                "killed": asdict(result.verdict) if result.verdict else None,
+                "killed": _counts(result.verdict) if result.verdict else None,
             }
             for result in results
         },
         "times_idiomatic": round(ours.rate / plain.rate, 2),
         "times_hand_loop": round(ours.rate / hand.rate, 2),
     }
+
+
+def _counts(verdict: Verdict) -> dict[str, int]:
+    return {"facts": verdict.facts, "lost": verdict.lost, "doubled": verdict.doubled}
 
 
 def table(done: dict[str, object]) -> str:

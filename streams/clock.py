@@ -25,6 +25,11 @@ class ClockError(ValueError):
     """The clock cannot be followed; one line."""
 
 
+def machine_now() -> int:
+    """This machine's own time in epoch milliseconds: for what is about processes, whatever clock the work follows."""
+    return time.time_ns() // 1_000_000
+
+
 class Clock:
     """``now()`` in epoch milliseconds. ``url`` is a sandbox whose clock is followed; ``None`` is the machine's own.
 
@@ -44,7 +49,7 @@ class Clock:
 
     def now(self) -> int:
         """Epoch milliseconds, UTC."""
-        return time.time_ns() // 1_000_000 + self._offset_ms
+        return machine_now() + self._offset_ms
 
     async def start(self) -> None:
         """Read the sandbox's clock and follow it. Raises ``ClockError`` where it does not answer."""

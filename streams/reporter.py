@@ -59,13 +59,19 @@ class Reporter:
 
 
 async def roles(options: KafkaOptions, *, now: int) -> list[dict[str, Any]]:
-    """The last report of every role of the last day, by name; ``state`` is running, ended or gone (not heard of)."""
-    found: dict[bytes, dict[str, Any]] = {}
+    """The last report of every role of the last day, by name; ``state`` is running, ended or gone (not heard of).
+
+    ``now`` is this machine's own time (epoch ms): whether a process lives is judged by when Kafka got its report, not
+    by a clock that may follow a sandbox.
+    """
+    found: dict[bytes, tuple[int, dict[str, Any]]] = {}
     async for record in read_all(options, ROLES):
         if record.key is not None and record.value is not None:
-            found[record.key] = orjson.loads(record.value)
-    recent = [report for report in found.values() if now - report["at"] < FORGET_AFTER_MS]
-    for report in recent:
-        silent = now - report["at"] > GONE_AFTER_MS
-        report["state"] = "gone" if silent and report["running"] else "running" if report["running"] else "ended"
+            found[record.key] = record.timestamp, orjson.loads(record.value)
+    recent: list[dict[str, Any]] = []
+    for heard, report in found.values():
+        if now - heard < FORGET_AFTER_MS:
+            silent = now - heard > GONE_AFTER_MS
+            ended = not report.get("running", True)
+            recent.append({**report, "state": "ended" if ended else "gone" if silent else "running"})
     return sorted(recent, key=lambda report: str(report["name"]))

@@ -97,7 +97,7 @@ def run_command_line(arguments: Sequence[str] | None = None) -> int:
         return failure.code
     except _one_liners() as error:
         say_error(f"lockstep: {error}")
-        return FAILED
+        return int(getattr(error, "exit_code", FAILED))
     except PolicyFileError as error:
         for line in error.lines:
             say_error(line)

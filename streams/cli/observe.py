@@ -12,7 +12,7 @@ from schemas.audit import AuditRecord
 from schemas.envelope import rfc3339
 from schemas.topics import AUDIT
 from streams.cli.base import FAILED, FINDING, Failure, common, run, say, say_error, say_json, settings_of, table
-from streams.clock import clock_of
+from streams.clock import machine_now
 from streams.core.connection import Connection
 from streams.explaining import explain as explained
 from streams.explaining import happening_of
@@ -63,10 +63,8 @@ def status(config: Path | None, as_json: bool, role: str | None) -> int:
 
 async def _status(settings: Settings) -> dict[str, Any]:
     options = await kafka_options(settings)
-    async with clock_of() as clock:
-        now = clock.now()
     states = await connections(options)
-    reports = await roles(options, now=now)
+    reports = await roles(options, now=machine_now())
     policy = await policy_in_force(options)
     switches = pauses(await _remembered(options))
     letters = [letter for letter in await dead_letters(options) if letter.handled is None]

@@ -7,6 +7,8 @@ import logging
 import time
 from collections.abc import Collection, Iterable, Mapping
 
+from aiokafka.errors import IllegalStateError
+
 from streams.delivery.changelog import load_changelog
 from streams.delivery.fatal import described, die
 from streams.delivery.lane import Batch, Lane
@@ -19,6 +21,10 @@ from streams.ports import Stage
 TAKE_OVER_TIMEOUT_S = 60.0
 
 log = logging.getLogger("lockstep.delivery")
+
+
+class AssignmentOver(IllegalStateError):  # type: ignore[misc]
+    """What was being taken over belongs to an assignment that is over; Faust takes this error as "seek again"."""
 
 
 class Assignment:
@@ -81,7 +87,7 @@ class Assignment:
         else is opened (which fences) and read anew. A rebalance may cancel this at any point; what was not completed
         is closed and taken over again next time.
         """
-        began = time.monotonic()
+        began, token = time.monotonic(), self.token
         if generation not in (self._generation, self._generation + 1):
             await self.give_up_all_but(())
         await self.give_up_all_but(numbers)
@@ -89,9 +95,14 @@ class Assignment:
         self._generation = generation
         try:
             async with asyncio.timeout(TAKE_OVER_TIMEOUT_S):
-                self.lanes.update(await self._opened(gained))
+                opened = await self._opened(gained)
         except TimeoutError:
             die(f"agent {self.stage.name}: partitions {gained} not loaded within {TAKE_OVER_TIMEOUT_S:.0f} s")
+        if self.token != token:
+            # Another rebalance came while we opened: what we hold now is for its own seek to find out.
+            await _closed(opened.values())
+            raise AssignmentOver("the assignment changed while it was taken over")
+        self.lanes.update(opened)
         self._report(gained, time.monotonic() - began)
 
     def resume(self) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 from aiokafka import AIOKafkaProducer
 
 from streams.delivery.settings import WorkerSettings
+from streams.kafka_options import MAX_RECORD_BYTES
 from streams.ports import OutputRecord
 
 #: A killed owner's open transaction holds readers back until the next owner opens the producer or this passes. A slice
@@ -33,6 +34,7 @@ class SliceProducer:
             acks="all",
             linger_ms=0,
             max_batch_size=BATCH_BYTES,
+            max_request_size=MAX_RECORD_BYTES,
             **settings.client_options,
         )
 

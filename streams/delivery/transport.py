@@ -17,7 +17,7 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 from mode.threads import WorkerThread
 
-from streams.delivery.assignment import Assignment
+from streams.delivery.assignment import Assignment, AssignmentOver
 from streams.delivery.continuity import Continuity, Place
 from streams.delivery.fatal import described, die
 from streams.delivery.lane import Batch
@@ -118,7 +118,7 @@ class Consumer(driver.Consumer):
         as "again"); either way the token is void and the next call does the whole of it.
         """
         self.lanes.suspend()
-        generation = self.app.consumer_generation_id
+        generation, token = self.app.consumer_generation_id, self.lanes.token
         try:
             held = {TP(tp.topic, tp.partition) for tp in self.assignment()}
             await self.lanes.take_over({tp.partition for tp in held}, generation)
@@ -127,8 +127,11 @@ class Consumer(driver.Consumer):
         except (IllegalStateError, asyncio.CancelledError):
             raise
         except BaseException as error:
+            if token != self.lanes.token:
+                # A rebalance came in between and gave lanes up under us: this seek is stale, the next one counts.
+                raise AssignmentOver("the assignment changed during the seek") from error
             die(f"agent {self.lanes.stage.name}: partitions not taken over: {described(error)}")
-        if generation == self.app.consumer_generation_id:
+        if generation == self.app.consumer_generation_id and token == self.lanes.token:
             self.continuity.start({(tp.topic, tp.partition): offset for tp, offset in places.items()})
             self.lanes.resume()
 
