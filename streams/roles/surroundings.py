@@ -47,7 +47,8 @@ class Surroundings:
         logging.basicConfig(
             stream=sys.stderr, level=logging.INFO, format=f"%(asctime)s {name} %(levelname)s %(name)s: %(message)s"
         )
-        logging.getLogger("httpx").setLevel(logging.WARNING)
+        for library in ("httpx", "aiokafka", "faust", "mode"):
+            logging.getLogger(library).setLevel(logging.WARNING)
         async with clock_of() as clock:
             options = await kafka_options(settings, wait=BROKER_WITHIN_S)
             for finding in (await prepare_topics(settings, options)).findings:
