@@ -7,10 +7,10 @@ COPY pyproject.toml README.md ./
 COPY schemas schemas
 COPY connectors connectors
 COPY streams streams
-RUN /venv/bin/pip install --no-cache-dir hatchling && /venv/bin/pip install --no-cache-dir --no-deps --no-build-isolation .
+RUN /venv/bin/pip install --no-cache-dir hatchling==1.33.0 && /venv/bin/pip install --no-cache-dir --no-deps --no-build-isolation .
 
 FROM python:3.11-slim
-RUN useradd --create-home --uid 10001 lockstep
+RUN useradd --create-home --uid 10001 lockstep && install -d -o lockstep -m 0700 /var/lib/lockstep
 COPY --from=build /venv /venv
 ENV PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1
 USER lockstep

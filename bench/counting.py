@@ -43,7 +43,11 @@ class Counter(Model):
 
 def commands(fact: CountedFact) -> bool:
     """Whether a fact leads to a command."""
-    return int(fact.id[:8], 16) % 100 < COMMANDS_OF_100
+    return _leads_to_command(fact.id)
+
+
+def _leads_to_command(fact_id: str) -> bool:
+    return int(fact_id[:8], 16) % 100 < COMMANDS_OF_100
 
 
 @dataclass(frozen=True)
@@ -106,6 +110,17 @@ class CountingJob:
         assert audited.value is not None
         document = orjson.loads(audited.value)
         return document["topic"], document["partition"], document["offset"]
+
+    @property
+    def command_topics(self) -> Sequence[str]:
+        return [self.stage.command_topic]
+
+    def commands_of(self, audited: InputRecord) -> list[str]:
+        identity = orjson.loads(audited.value or b"")["fact"]
+        return [derived_id("command", identity)] if _leads_to_command(identity) else []
+
+    def command_id(self, command: InputRecord) -> str:
+        return (command.value or b"").decode()
 
 
 def job(facts_prefix: str, own_prefix: str, partitions: int) -> CountingJob:

@@ -17,8 +17,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import orjson
-
 from bench.fleet import Fleet, Plan
 from bench.job import Job, load_job
 from bench.kafka_io import Publisher, Reader, create_job_topics, read_all, refusing
@@ -130,24 +128,29 @@ class Bench:
             await feeding
             # There may be more audit records than facts, so the end is when none came for a while.
             await reader.until(job.audit_topic, sys.maxsize, timeout_s=240, quiet_s=8)
-            inputs = await read_all(self.servers, job.stage.topics)
-            audit = reader.records[job.audit_topic]
-            result.verdict = lost_and_doubled(job, [r for topic in job.stage.topics for r in inputs[topic]], audit)
-        say(f"  {result.way.title}: {result.verdict.lost} lost, {result.verdict.doubled} doubled of {facts:,}")
+            done = await read_all(self.servers, [*job.stage.topics, *job.command_topics])
+            inputs = [record for topic in job.stage.topics for record in done[topic]]
+            commands = [record for topic in job.command_topics for record in done[topic]]
+            result.verdict = lost_and_doubled(job, inputs, reader.records[job.audit_topic], commands)
+        verdict = result.verdict
+        say(
+            f"  {result.way.title}: of {verdict.facts:,} facts {verdict.lost} lost, {verdict.doubled} doubled; "
+            f"commands {verdict.lost_commands} lost, {verdict.doubled_commands} doubled"
+        )
 
 
-def arguments() -> argparse.Namespace:
-    """The command line of ``python -m bench``."""
-    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("--job", default="bench.counting:job", help="module:factory of the stage under test")
-    parser.add_argument("--facts", type=int, default=90_000)
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of this benchmark."""
+    parser.add_argument("--job", default="bench.incidents:job", help="module:factory of the stage under test")
+    parser.add_argument("--facts", type=int, default=30_000, help="facts a round measures")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--kills", type=int, default=10, help="SIGKILLs per way; 0 leaves them out")
-    parser.add_argument("--kill-facts", type=int, default=30_000)
+    parser.add_argument("--kill-facts", type=int, default=4_000)
+    parser.add_argument(
+        "--controls", action="store_true", help="kill the idiomatic agent that skips what it has seen too"
+    )
     parser.add_argument("--partitions", type=int, default=6)
     parser.add_argument("--servers", help="an existing broker instead of an embedded one of its own")
-    parser.add_argument("--json", action="store_true", help="only the JSON line")
-    return parser.parse_args()
 
 
 def run(args: argparse.Namespace) -> dict[str, object]:
@@ -161,10 +164,10 @@ def run(args: argparse.Namespace) -> dict[str, object]:
 
 async def _run(args: argparse.Namespace, servers: str, folder: Path) -> dict[str, object]:
     bench = Bench(servers, folder, args.job, args.partitions, f"bench-{int(time.time())}.")
-    ours, hand, plain, skipping = (Result(way) for way in (OURS, HAND, IDIOMATIC, SKIPPING))
+    ours, hand, plain = (Result(way) for way in (OURS, HAND, IDIOMATIC))
     say(f"rates: {args.rounds} rounds, {args.facts:,} facts over {args.partitions} partitions")
     await bench.rates([ours, hand, plain], args.facts, args.rounds)
-    results = [ours, hand, plain, skipping]
+    results = [ours, hand, plain, *([Result(SKIPPING)] if args.controls else [])]
     if args.kills:
         say(f"kills: {args.kills} SIGKILLs each, {args.kill_facts:,} facts")
         for number, result in enumerate(results):
@@ -174,7 +177,7 @@ async def _run(args: argparse.Namespace, servers: str, folder: Path) -> dict[str
 
 def report(args: argparse.Namespace, results: Sequence[Result]) -> dict[str, object]:
     """The content of the JSON line."""
-    ours, hand, plain, _ = results
+    ours, hand, plain = results[:3]
     return {
         "bench": "decide",
         "job": args.job,
@@ -193,18 +196,26 @@ def report(args: argparse.Namespace, results: Sequence[Result]) -> dict[str, obj
 
 
 def _counts(verdict: Verdict) -> dict[str, int]:
-    return {"facts": verdict.facts, "lost": verdict.lost, "doubled": verdict.doubled}
+    return {
+        "facts": verdict.facts,
+        "lost": verdict.lost,
+        "doubled": verdict.doubled,
+        "lost_commands": verdict.lost_commands,
+        "doubled_commands": verdict.doubled_commands,
+    }
 
 
 def table(done: dict[str, object]) -> str:
     """The same for people."""
-    lines = [f"{'':52}{'facts/s':>10}{'CPU us':>8}{'lost':>7}{'doubled':>9}"]
+    lines = [f"{'decide stage':52}{'facts/s':>10}{'CPU us':>8}{'lost':>7}{'doubled':>9}{'commands lost/doubled':>24}"]
     ways = done["ways"]
     assert isinstance(ways, dict)
     for title, way in ways.items():
-        killed = way["killed"] or {"lost": "-", "doubled": "-"}
+        killed = way["killed"]
         rate = f"{way['facts_per_second']:,}" if way["facts_per_second"] else "-"
-        lines.append(f"{title:52}{rate:>10}{way['cpu_us_per_fact'] or '-':>8}{killed['lost']:>7}{killed['doubled']:>9}")
+        commands = f"{killed['lost_commands']}/{killed['doubled_commands']}" if killed else "-"
+        lost, doubled = (killed["lost"], killed["doubled"]) if killed else ("-", "-")
+        lines.append(f"{title:52}{rate:>10}{way['cpu_us_per_fact'] or '-':>8}{lost:>7}{doubled:>9}{commands:>24}")
     lines.append(f"{done['times_idiomatic']} x the idiomatic agent, {done['times_hand_loop']} x the loop by hand")
     return "\n".join(lines)
 
@@ -212,8 +223,3 @@ def table(done: dict[str, object]) -> str:
 def say(line: str) -> None:
     """Progress goes to standard error, so that standard output holds the result alone."""
     sys.stderr.write(line + "\n")
-
-
-def result_line(done: dict[str, object]) -> str:
-    """One line of JSON."""
-    return orjson.dumps(done).decode()

@@ -14,6 +14,8 @@ from typing import Any
 
 import orjson
 
+from streams.supervisor import die_with_parent
+
 ROOT = Path(__file__).parent.parent
 
 
@@ -127,7 +129,7 @@ class Fleet:
         with out.open("wb") as stdout, log.open("wb") as stderr:
             process = subprocess.Popen(
                 command, cwd=ROOT, stdout=stdout, stderr=stderr, stdin=subprocess.DEVNULL,
-                env={**os.environ, **environment},
+                env={**os.environ, **environment}, preexec_fn=die_with_parent,
             )  # fmt: skip
         worker = Worker(plan, name, contender, process, out, log)
         self.workers.append(worker)

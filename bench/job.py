@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Protocol, cast
 
 from streams.ports import InputRecord, OutputRecord, Stage
@@ -19,6 +19,7 @@ class Job(Protocol):
     #: Output topics and their number of partitions; ``audit_topic`` is one of them and gets one record per fact.
     outputs: Mapping[str, int]
     audit_topic: str
+    command_topics: Sequence[str]
 
     def facts(self, count: int) -> Iterator[OutputRecord]:
         """``count`` facts for the stage's topics, in order per key. Deterministic."""
@@ -26,6 +27,14 @@ class Job(Protocol):
 
     def fact_of(self, audited: InputRecord) -> tuple[str, int, int]:
         """Topic, partition and offset of the fact that an audit record is about."""
+        ...
+
+    def commands_of(self, audited: InputRecord) -> Sequence[str]:
+        """The ids of the commands that the audited decision gave out."""
+        ...
+
+    def command_id(self, command: InputRecord) -> str:
+        """The id of a record in one of the command topics."""
         ...
 
 

@@ -34,14 +34,21 @@ class Verdict:
         return not any(count for name, count in asdict(self).items() if name != "facts")
 
 
-def lost_and_doubled(job: Job, facts: Iterable[InputRecord], audit: Iterable[InputRecord]) -> Verdict:
-    """What any job can be asked: one audit record per fact."""
+def lost_and_doubled(
+    job: Job, facts: Iterable[InputRecord], audit: Iterable[InputRecord], commands: Iterable[InputRecord] = ()
+) -> Verdict:
+    """What any job can be asked: one audit record per fact, and each command that the audit names once (by id)."""
+    audit = list(audit)
     wanted = {(fact.topic, fact.partition, fact.offset) for fact in facts}
     seen = Tally(job.fact_of(record) for record in audit)
+    promised = {identity for record in audit for identity in job.commands_of(record)}
+    sent = Tally(job.command_id(record) for record in commands)
     return Verdict(
         facts=len(wanted),
         lost=len(wanted - set(seen)),
         doubled=sum(times - 1 for times in seen.values() if times > 1),
+        lost_commands=len(promised - set(sent)),
+        doubled_commands=sum(sent.values()) - len(sent),
     )
 
 

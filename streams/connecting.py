@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
+from connectors.autotask.metadata import FRESH_MS
 from connectors.ports import Publication
 from connectors.probing import ProbeResult
 from schemas.facts import ConnectionName, FieldsCreated
@@ -85,6 +86,9 @@ async def tell_fields_created(settings: Settings, names: Sequence[str], *, by: s
     if options is None:
         return False
     async with clock_of() as clock, KafkaLog(options, now=clock.now) as log:
+        # An executor believes for FRESH_MS that a field is missing: told earlier, it would leave the fields out again,
+        # and nobody would ask a second time.
+        await clock.sleep(FRESH_MS / 1000)
         now = clock.now()
         fact = FieldsCreated(fields=tuple(names), actor=by)
         identity = derived_id("fields", *names, now)

@@ -139,7 +139,9 @@ _TELLING = (
 
 
 def _about(value: dict[str, Any]) -> str:
-    name = (value.get("subject") or {}).get("device_name")
+    subject = value.get("subject") or {}
+    # A device that NinjaOne no longer has comes without a name.
+    name = subject.get("device_name") or subject.get("device_id")
     parts = [f"device {name}"] if name else []
     parts += [
         f"{field.replace('_', ' ')} {str(value[field])[:120]}"

@@ -34,8 +34,12 @@ def read_policy(path: Path) -> PolicyFile:
     """Read and check a policy file. Raises ``PolicyFileError`` with every finding."""
     try:
         text = path.read_text(encoding="utf-8")
-    except OSError:
+    except FileNotFoundError:
         raise PolicyFileError([f"{path}: there is no such file; 'lockstep init' writes one to start from"]) from None
+    except OSError as error:
+        raise PolicyFileError(
+            [f"{path}: cannot be read: {error.strerror}; check the path and its permissions"]
+        ) from None
     except UnicodeDecodeError:
         raise PolicyFileError([f"{path}: is not UTF-8 text"]) from None
     try:

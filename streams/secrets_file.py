@@ -38,18 +38,25 @@ def store_secrets(path: Path, connection: ConnectionName, values: dict[str, Any]
     a moment.
     """
     document = read_secrets(path)
+    if values is None and connection not in document:
+        return
     if values is None:
         document.pop(connection, None)
     else:
         document[connection] = {**document.get(connection, {}), **values}
-    path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.{os.getpid()}")
-    handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(_HEADER + yaml.safe_dump(document, sort_keys=True, allow_unicode=True))
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8") as file:
+                file.write(_HEADER + yaml.safe_dump(document, sort_keys=True, allow_unicode=True))
+                file.flush()
+                os.fsync(file.fileno())
+            draft.replace(path)
+        finally:
+            draft.unlink(missing_ok=True)
+    except OSError as error:
+        raise SettingsError(
+            f"{path}: cannot be written ({error.strerror}); choose another secrets_file, or mend its folder"
+        ) from None

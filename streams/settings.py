@@ -7,6 +7,7 @@ fatal, with a "did you mean". Secrets are refused in the YAML file, so that it c
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from difflib import get_close_matches
 from pathlib import Path
@@ -19,7 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, f
 CONFIG_NAME = "lockstep.yaml"
 _PREFIX = "LOCKSTEP_"
 #: Variables with our prefix that are no settings.
-_NOT_SETTINGS = {"LOCKSTEP_CLOCK", "LOCKSTEP_CONFIG"}
+_NOT_SETTINGS = {"LOCKSTEP_CLOCK", "LOCKSTEP_CONFIG", "LOCKSTEP_TRACEBACK"}
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
@@ -229,11 +230,14 @@ def load_settings(
                 f"{path}: {'.'.join(key)}: a secret does not belong in this file; set {_variable(key)} or {_variable(key)}_FILE, "
                 "or store it with 'lockstep connect'"
             )
-    secrets_file = environment.get("LOCKSTEP_SECRETS_FILE", document.get("secrets_file", ".lockstep/secrets.yaml"))
-    secrets_path = path.parent / str(secrets_file)
-    if secrets_path.is_file():
-        _merge(document, _read_yaml(secrets_path))
-    sources = _from_environment(document, environment, path.parent)
+    secrets_file = environment.get("LOCKSTEP_SECRETS_FILE") or document.get("secrets_file", ".lockstep/secrets.yaml")
+    secrets_path = path.parent / Path(str(secrets_file)).expanduser()
+    sources: dict[tuple[str, ...], str] = {}
+    if secrets_path.exists():
+        stored = _read_yaml(secrets_path)
+        _merge(document, stored)
+        sources |= {key: f"{secrets_path}: {'.'.join(key)}" for key in _keys(stored)}
+    sources |= _from_environment(document, environment, path.parent)
     try:
         return Settings.model_validate({**document, "root": path.parent})
     except ValidationError as error:
@@ -246,13 +250,17 @@ def _read_yaml(path: Path) -> dict[str, Any]:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         where = f" line {mark.line + 1}, column {mark.column + 1}" if mark else ""
-        raise SettingsError(f"{path}:{where}: this is not YAML: {error.problem or error.context}") from None
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise SettingsError(f"{path}: cannot be read: {type(error).__name__}") from None
+        # What the parser quotes may be an unquoted secret that begins with a sign YAML has a use for.
+        problem = re.sub(r"'[^']{2,}'", "...", error.problem or error.context or "")
+        raise SettingsError(f"{path}:{where}: this is not YAML: {problem}") from None
+    except (UnicodeDecodeError, yaml.YAMLError):
+        raise SettingsError(f"{path}: is not UTF-8 text") from None
+    except OSError as error:
+        raise SettingsError(f"{path}: cannot be read: {error.strerror}; check the path and its permissions") from None
     if document is None:
         return {}
     if not isinstance(document, dict):
-        raise SettingsError(f"{path}: must be a list of sections such as 'kafka:' and 'ninjaone:'")
+        raise SettingsError(f"{path}: must hold sections such as 'kafka:' and 'ninjaone:'")
     return document
 
 
@@ -261,8 +269,11 @@ def _from_environment(
 ) -> dict[tuple[str, ...], str]:
     """Lay the environment over the document; tells which variable each overridden key came from."""
     sources: dict[tuple[str, ...], str] = {}
+    # An empty variable counts as not set: that is what compose files pass on for one that nobody gave.
     plain = {
-        name: value for name, value in environment.items() if name.startswith(_PREFIX) and name not in _NOT_SETTINGS
+        name: value
+        for name, value in environment.items()
+        if name.startswith(_PREFIX) and name not in _NOT_SETTINGS and value
     }
     for name in sorted(plain, key=lambda name: not name.endswith("_FILE")):
         value = plain[name]
@@ -271,19 +282,15 @@ def _from_environment(
             key = (*key[:-1], key[-1].removesuffix("_file"))
             try:
                 value = (root / value).read_text(encoding="utf-8").strip()
-            except OSError:
+            except (OSError, UnicodeDecodeError):
                 raise SettingsError(f"{name}: the file '{value}' cannot be read") from None
-        _set(document, key, yaml.safe_load(value) if _wants_number(key) else value, name)
+        _set(document, key, value, name)
         sources[key] = name
     return sources
 
 
 def _is_key(key: tuple[str, ...]) -> bool:
     return _annotation(key) is not None
-
-
-def _wants_number(key: tuple[str, ...]) -> bool:
-    return _annotation(key) in (int, float, bool)
 
 
 def _annotation(key: tuple[str, ...]) -> Any:
@@ -320,6 +327,15 @@ def _merge(document: dict[str, Any], more: Mapping[str, Any]) -> None:
             document[key] = value
 
 
+def _keys(document: Mapping[str, Any]) -> list[tuple[str, ...]]:
+    found: list[tuple[str, ...]] = []
+    for key, value in document.items():
+        found.append((str(key),))
+        if isinstance(value, dict):
+            found += [(str(key), *below) for below in _keys(value)]
+    return found
+
+
 def _variable(key: tuple[str, ...]) -> str:
     return _PREFIX + "__".join(part.upper() for part in key)
 
@@ -337,5 +353,7 @@ def _explain(error: ValidationError, path: Path, sources: Mapping[tuple[str, ...
             lines.append(f"{where}: unknown key '{key[-1]}'; {hint}")
         else:
             message = detail["msg"].removeprefix("Value error, ")
+            if detail["type"] == "model_type":
+                message = "is a section: keys stand below it"
             lines.append(f"{where}: {message[0].lower() + message[1:]}")
     return "; ".join(lines)

@@ -10,7 +10,7 @@ from typing import Any
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
+from aiokafka.errors import KafkaConnectionError, KafkaError, TopicAlreadyExistsError, for_code
 
 from schemas.topics import CATALOGUE, Topic
 from streams.kafka_options import MAX_RECORD_BYTES, KafkaOptions
@@ -270,8 +270,10 @@ async def _admin(options: KafkaOptions) -> AsyncIterator[Any]:
             await admin.start()
             yield admin
     except (KafkaError, OSError, TimeoutError) as error:
-        text = str(error).strip().splitlines()
+        text = str(error).removeprefix(f"{type(error).__name__}: ").strip().splitlines()
         why = f"{type(error).__name__}{': ' + text[0][:200] if text else ''}"
+        if isinstance(error, KafkaConnectionError):
+            why = "no connection; is it running, and are kafka.bootstrap_servers and kafka.security right?"
         raise TopicsError(f"Kafka at {options.bootstrap_servers} does not answer as expected ({why})") from None
     finally:
         await admin.close()

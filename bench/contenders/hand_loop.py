@@ -22,6 +22,7 @@ async def main() -> None:
     args = arguments()
     job = job_of(args)
     meter = RateMeter(args.until)
+    stage = meter.timed(job.stage)
     consumer: Any = AIOKafkaConsumer(
         *job.stage.topics,
         bootstrap_servers=args.servers,
@@ -50,7 +51,7 @@ async def main() -> None:
             inputs = [
                 InputRecord(r.topic, r.partition, r.offset, r.key, r.value, r.headers, r.timestamp) for r in records
             ]
-            result = job.stage.decide(tp.partition, inputs, states[tp.partition])
+            result = stage.decide(tp.partition, inputs, states[tp.partition])
             outgoing += result.outputs
             for key, document in result.states.items():
                 changed.append((tp.partition, key, document))

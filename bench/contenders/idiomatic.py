@@ -23,6 +23,7 @@ from streams.ports import InputRecord
 args = arguments()
 job = job_of(args)
 meter = RateMeter(args.until)
+stage = meter.timed(job.stage)
 
 app = faust.App(
     f"{args.own_prefix}idiomatic",
@@ -84,7 +85,7 @@ async def decide(stream: Any) -> None:
         seen = seen_offsets(message.key) if SKIPS_SEEN else {}
         if message.offset <= seen.get(message.topic, -1):
             continue
-        result = job.stage.decide(message.partition, [record], documents if SKIPS_SEEN else states)
+        result = stage.decide(message.partition, [record], documents if SKIPS_SEEN else states)
         for key, document in result.states.items():
             if SKIPS_SEEN:
                 offsets = {**seen, message.topic: message.offset}

@@ -46,7 +46,7 @@ async def main() -> None:
         stuck_after_s=args.stuck_after,
     )
     lose_batch(os.environ.get("LOCKSTEP_TEST_LOSE_BATCH"))
-    await run_worker([job.stage], settings, wall_clock, stop, progress, at_checkpoint=interruption())
+    await run_worker([meter.timed(job.stage)], settings, wall_clock, stop, progress, at_checkpoint=interruption())
 
 
 def lose_batch(setting: str | None) -> None:

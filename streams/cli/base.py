@@ -5,15 +5,16 @@ from __future__ import annotations
 import asyncio
 import functools
 import getpass
+import stat
 import sys
 from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import click
-import orjson
 
-from streams.settings import Settings, load_settings
+if TYPE_CHECKING:
+    from streams.settings import Settings
 
 #: Exit codes of every verb (design section 10).
 OK, FAILED, FINDING, USAGE = 0, 1, 2, 64
@@ -48,7 +49,13 @@ def common(function: F) -> F:
 
 def settings_of(config: Path | None) -> Settings:
     """The settings that a verb works with. Raises ``SettingsError``."""
-    return load_settings(config)
+    from streams.settings import load_settings
+
+    settings = load_settings(config)
+    path = settings.secrets_path
+    if path.is_file() and stat.S_IMODE(path.stat().st_mode) & 0o077:
+        say_error(f"warning: {path} can be read by others on this machine; run 'chmod 600 {path}'")
+    return settings
 
 
 def say(text: str = "") -> None:
@@ -63,6 +70,8 @@ def say_error(text: str, end: str = "\n") -> None:
 
 def say_json(document: Any) -> None:
     """One JSON document on one line."""
+    import orjson
+
     print(orjson.dumps(document, option=orjson.OPT_NON_STR_KEYS).decode(), flush=True)
 
 

@@ -20,11 +20,12 @@ from streams.connecting import tell_disconnected, tell_fields_created, test_and_
 from streams.core.policy import Policy
 from streams.policy_file import STARTER, read_policy
 from streams.secrets_file import store_secrets
-from streams.settings import CONFIG_NAME, Settings, load_settings
-from streams.vendors import autotask_client, names_in
+from streams.settings import CONFIG_NAME, Settings, SettingsError, load_settings
+from streams.vendors import autotask_client, credentials, names_in
 
 _CONNECTION = click.Choice(["ninjaone", "autotask"])
 SHOWN: dict[ConnectionName, str] = {"ninjaone": "NinjaOne", "autotask": "Autotask"}
+_AUTOTASK_NEEDS = "--username, --secret-stdin and --integration-code"
 
 
 @click.command("test")
@@ -86,17 +87,23 @@ def connect(
         else {"username": username, "integration_code": integration_code}
     )
     secret = _secret(secret_stdin)
+    if secret == "":
+        raise click.UsageError("the secret is empty: nothing came on standard input; nothing was stored")
     if secret is not None:
         values["client_secret" if connection == "ninjaone" else "secret"] = secret
     given = {name: value for name, value in values.items() if value}
     if not given:
         raise click.UsageError("nothing to connect with; give the user and --secret-stdin")
-    return _connect(settings_of(config), config, connection, given, as_json=as_json, test=not no_test)
+    settings = settings_of(config)
+    if credentials(_with(settings, connection, given))[connection] is None:
+        wanted = "--client-id and --secret-stdin" if connection == "ninjaone" else _AUTOTASK_NEEDS
+        raise click.UsageError(f"{SHOWN[connection]} needs {wanted}, of which some are neither given nor stored")
+    return _connect(settings, config, connection, given, as_json=as_json, test=not no_test)
 
 
 def _secret(from_stdin: bool) -> str | None:
     if from_stdin:
-        return sys.stdin.read().strip("\r\n")
+        return sys.stdin.read().strip()
     if sys.stdin.isatty():
         return str(click.prompt("Secret", hide_input=True, default="", show_default=False)) or None
     return None
@@ -122,7 +129,10 @@ def _connect(
     store_secrets(settings.secrets_path, connection, given)
     stored = load_settings(config)
     if not test:
-        say(f"{SHOWN[connection]}: stored in {settings.secrets_path}, not tested")
+        if as_json:
+            say_json({"connection": connection, "stored": str(settings.secrets_path), "tested": False})
+        else:
+            say(f"{SHOWN[connection]}: stored in {settings.secrets_path}, not tested")
         return 0
     # Told to a running system with what is really in force, which the environment may override.
     effective = run(test_and_tell(stored, connection, tell=True, by=actor()))
@@ -243,6 +253,32 @@ def init(config: Path | None, as_json: bool, force: bool, no_test: bool, **given
     if path.exists() and not force:
         raise Failure(f"{path} exists; edit it, or use --force to replace it")
     answers = _ask(given)
+    settings = _write(path, answers)
+    results = (
+        {}
+        if no_test
+        else {name: run(test_and_tell(load_settings(path), name, tell=False, by=actor())) for name in SHOWN}
+    )
+    written = [path, settings.policy_path, settings.secrets_path]
+    good = all(result.ok for result in results.values())
+    if as_json:
+        lines = {name: {"ok": r.ok, "line": r.line, "findings": list(r.findings)} for name, r in results.items()}
+        say_json({"written": [str(file) for file in written], "connections": lines})
+        return 0 if good else FAILED
+    say(f"written: {', '.join(str(file) for file in written)} (the last one readable by you only)")
+    for name, result in results.items():
+        say(f"{SHOWN[name]}: {result.line}")
+        for finding in result.findings:
+            say(f"  {finding}")
+    if not good:
+        say("correct what is wrong with 'lockstep connect', then 'lockstep check'")
+    elif results:
+        say("next: 'lockstep check', then 'lockstep up'")
+    return 0 if good else FAILED
+
+
+def _write(path: Path, answers: dict[str, str]) -> Settings:
+    """Write the three files. The configuration is checked before it takes its place: a bad answer leaves nothing behind."""
     document: dict[str, Any] = {
         "ninjaone": {"base_url": answers["base_url"], "client_id": answers["client_id"]},
         "autotask": {"username": answers["username"]},
@@ -250,32 +286,25 @@ def init(config: Path | None, as_json: bool, force: bool, no_test: bool, **given
     if answers["discovery_url"]:
         document["autotask"]["discovery_url"] = answers["discovery_url"]
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(
-        "# Lockstep's configuration; secrets are elsewhere (README, 'Use it').\n"
-        + yaml.safe_dump(document, sort_keys=False)
-    )
-    settings = load_settings(path)
+    draft = path.with_name(f".{path.name}.draft")
+    try:
+        draft.write_text(
+            "# Lockstep's configuration; secrets are elsewhere (README, 'Use it').\n"
+            + yaml.safe_dump(document, sort_keys=False)
+        )
+        settings = load_settings(draft)
+        draft.replace(path)
+    except SettingsError as error:
+        raise Failure(f"{str(error).replace(str(draft), 'what was given')}; nothing was written") from None
+    finally:
+        draft.unlink(missing_ok=True)
     if not settings.policy_path.exists():
         settings.policy_path.write_text(STARTER)
     ninjaone = {"client_secret": answers["client_secret"]}
     autotask = {"secret": answers["secret"], "integration_code": answers["integration_code"]}
     store_secrets(settings.secrets_path, "ninjaone", {k: v for k, v in ninjaone.items() if v})
     store_secrets(settings.secrets_path, "autotask", {k: v for k, v in autotask.items() if v})
-    say(f"written: {path}, {settings.policy_path}, {settings.secrets_path} (readable by you only)")
-    if no_test:
-        return 0
-    results = {name: run(test_and_tell(load_settings(path), name, tell=False, by=actor())) for name in SHOWN}
-    for name, result in results.items():
-        say(f"{SHOWN[name]}: {result.line}")
-        for finding in result.findings:
-            say(f"  {finding}")
-    good = all(result.ok for result in results.values())
-    say(
-        "next: 'lockstep check', then 'lockstep up'"
-        if good
-        else "correct what is wrong with 'lockstep connect', then 'lockstep check'"
-    )
-    return 0 if good else FAILED
+    return settings
 
 
 def _ask(given: dict[str, str | None]) -> dict[str, str]:

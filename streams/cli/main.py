@@ -1,19 +1,30 @@
-"""The command line's root: registers the verbs and turns every error into one line and an exit code."""
+"""The command line's root: finds the verbs, and turns every error into one line and an exit code."""
 
 from __future__ import annotations
 
-import contextlib
+import importlib
+import logging
+import os
 import sys
+import traceback
 from collections.abc import Sequence
+from difflib import get_close_matches
 from pathlib import Path
 
 import click
 
 from streams.cli.base import FAILED, USAGE, Failure, say_error
-from streams.policy_file import PolicyFileError
-from streams.settings import SettingsError
 
 VERSION = "0.1.0"
+
+#: Every verb and the module that has it: loaded when the verb is used, so that a check of a file does not load Faust.
+VERBS = {
+    **dict.fromkeys(("init", "test", "connect", "disconnect", "check", "setup"), "connections"),
+    **dict.fromkeys(("up", "run", "sandbox", "demo"), "running"),
+    **dict.fromkeys(("status", "explain", "audit", "topics"), "observe"),
+    **dict.fromkeys(("parked", "pause", "resume"), "work"),
+    "policy": "policy",
+}
 
 #: Verbs of the design that a later version brings: refused by name, so that nobody takes silence for success.
 NOT_YET = {
@@ -26,18 +37,55 @@ NOT_YET = {
     "drill": "faults by seed",
     "doctor": "a look at the whole installation",
     "send-test-alert": "one marked ticket through the whole line",
+    "policy diff": "what a draft changes",
+    "policy rollback": "an earlier revision again",
 }
 
+#: Errors whose text is written for the person at the terminal. By name: only a module that is loaded can have raised.
+ONE_LINERS = (
+    ("streams.settings", "SettingsError"),
+    ("streams.policy_file", "PolicyFileError"),
+    ("streams.kafka_options", "KafkaOptionsError"),
+    ("streams.kafka_runtime", "BrokerError"),
+    ("streams.clock", "ClockError"),
+    ("streams.log", "LogError"),
+    ("streams.readers", "ReadError"),
+    ("streams.topics", "TopicsError"),
+    ("streams.vendors", "NoCredentials"),
+    ("streams.roles.connectors", "ReceiverError"),
+    ("streams.delivery.fatal", "StartRefused"),
+    ("connectors.autotask.client", "AccessError"),
+)
 
-class Root(click.Group):
-    """The group of all verbs; knows which are still to come."""
+
+class Group(click.Group):
+    """A group of verbs that answers an unknown one with the nearest, and a coming one with "not available yet"."""
 
     def resolve_command(
         self, context: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        if args and args[0] in NOT_YET:
-            raise click.UsageError(f"'{args[0]}' ({NOT_YET[args[0]]}) is not available yet")
+        name = args[0] if args else ""
+        whole = f"{context.command_path} {name}".partition(" ")[2]
+        if whole in NOT_YET:
+            raise click.UsageError(f"'{whole}' ({NOT_YET[whole]}) is not available yet", context)
+        if name and not name.startswith("-") and self.get_command(context, name) is None:
+            near = get_close_matches(name, self.list_commands(context), 1)
+            hint = f"did you mean '{near[0]}'?" if near else f"there are {', '.join(self.list_commands(context))}"
+            raise click.UsageError(f"there is no '{whole}'; {hint}", context)
         return super().resolve_command(context, args)
+
+
+class Root(Group):
+    """The group of all verbs, in the order of ``VERBS``; loads the module of the one that is used."""
+
+    def list_commands(self, context: click.Context) -> list[str]:
+        return list(VERBS)
+
+    def get_command(self, context: click.Context, name: str) -> click.Command | None:
+        if name not in VERBS:
+            return None
+        commands: Sequence[click.Command] = importlib.import_module(f"streams.cli.{VERBS[name]}").COMMANDS
+        return next(command for command in commands if command.name == name)
 
 
 @click.group(cls=Root, context_settings={"help_option_names": ["-h", "--help"]})
@@ -47,66 +95,71 @@ class Root(click.Group):
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of text.")
 def root(config: Path | None, as_json: bool) -> None:
-    """Keeps NinjaOne and Autotask in step."""
-
-
-def register() -> None:
-    """Attach every verb. Imported here, so that 'lockstep --version' does not load Faust."""
-    from streams.cli import connections, observe, policy, running, work
-
-    for module in (connections, observe, policy, running, work):
-        for command in module.COMMANDS:
-            root.add_command(command)
-
-
-def _one_liners() -> tuple[type[Exception], ...]:
-    """Errors whose text is written for the person at the terminal."""
-    from connectors.autotask.client import AccessError
-    from streams.broker import BrokerError
-    from streams.clock import ClockError
-    from streams.delivery.fatal import StartRefused
-    from streams.kafka_options import KafkaOptionsError
-    from streams.log import LogError
-    from streams.readers import ReadError
-    from streams.roles.connectors import ReceiverError
-    from streams.topics import TopicsError
-    from streams.vendors import NoCredentials
-
-    return (
-        AccessError, BrokerError, ClockError, KafkaOptionsError, LogError, NoCredentials, ReadError, ReceiverError,
-        SettingsError,
-        StartRefused, TopicsError,
-    )  # fmt: skip
+    """Keeps NinjaOne and Autotask in step. Exit codes: 0 done, 1 failed, 2 difference or finding, 64 wrong usage."""
 
 
 def run_command_line(arguments: Sequence[str] | None = None) -> int:
     """Run one verb. Returns the exit code: 0 ok, 1 failed, 2 difference or finding, 64 wrong usage."""
-    register()
+    # What libraries log is for the roles, which set logging up; a verb's own line says what is wrong, once.
+    for library in ("aiokafka", "asyncio", "faust", "mode"):
+        logging.getLogger(library).addHandler(logging.NullHandler())
     try:
         result = root.main(args=arguments, prog_name="lockstep", standalone_mode=False)
+        sys.stdout.flush()
     except click.UsageError as error:
-        where = error.ctx.command_path if error.ctx else "lockstep"
-        say_error(f"{where}: {error.format_message()}")
-        say_error(f"Try '{where} --help'.")
-        return USAGE
+        return _wrong_usage(error)
     except (click.Abort, KeyboardInterrupt):
         say_error("lockstep: interrupted")
         return 130
     except Failure as failure:
         say_error(f"lockstep: {failure}")
         return failure.code
-    except _one_liners() as error:
-        say_error(f"lockstep: {error}")
-        return int(getattr(error, "exit_code", FAILED))
-    except PolicyFileError as error:
-        for line in error.lines:
-            say_error(line)
-        return FAILED
     except BrokenPipeError:
-        # The reader went away (lockstep audit tail | head): nothing to say, and nothing more to flush.
-        with contextlib.suppress(OSError):
-            sys.stdout = None
+        # The reader went away (lockstep audit tail | head). Python flushes once more at its end: into nothing.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except SystemExit as leaving:
         return leaving.code if isinstance(leaving.code, int) else FAILED
+    except Exception as error:
+        return _failed(error)
     return result if isinstance(result, int) else 0
+
+
+def _wrong_usage(error: click.UsageError) -> int:
+    where = error.ctx.command_path if error.ctx else "lockstep"
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+        say_error(error.format_message())
+        return USAGE
+    # click spreads the choices of a missing argument over several lines.
+    message = " ".join(error.format_message().split()).rstrip(".")
+    if message.startswith(("Got ", "Invalid ", "Missing ", "No such ")):
+        message = message[0].lower() + message[1:]
+    say_error(f"{where}: {message} (see '{where} --help')")
+    return USAGE
+
+
+def _failed(error: Exception) -> int:
+    if isinstance(error, _one_liners()):
+        # A policy has a line for each finding; all else has one.
+        lines = getattr(error, "lines", [str(error)])
+        for line in lines:
+            say_error(f"lockstep: {line}")
+        return int(getattr(error, "exit_code", FAILED))
+    if isinstance(error, OSError) and error.filename is not None:
+        say_error(f"lockstep: {os.fsdecode(error.filename)}: {error.strerror}; check the path and its permissions")
+        return FAILED
+    # Only roles set logging up: their standard error is a log, where the trace belongs.
+    if "LOCKSTEP_TRACEBACK" in os.environ or logging.getLogger().handlers:
+        traceback.print_exception(error)
+    # The text of an unforeseen error may hold anything, a secret too; where it came from does not.
+    frames = traceback.extract_tb(error.__traceback__)
+    place = f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else "an unknown place"
+    say_error(
+        f"lockstep: unexpected {type(error).__name__} at {place}; this is a fault in Lockstep: "
+        "LOCKSTEP_TRACEBACK=1 shows the details, which may hold secrets"
+    )
+    return FAILED
+
+
+def _one_liners() -> tuple[type[Exception], ...]:
+    return tuple(getattr(sys.modules[module], name) for module, name in ONE_LINERS if module in sys.modules)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import sys
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from schemas.audit import AuditRecord
 from schemas.envelope import rfc3339
 from schemas.topics import AUDIT
 from streams.cli.base import FAILED, FINDING, Failure, common, run, say, say_error, say_json, settings_of, table
+from streams.cli.main import Group
 from streams.clock import machine_now
 from streams.core.connection import Connection
 from streams.explaining import explain as explained
@@ -30,14 +32,22 @@ _WORDS = {"NotConnected": "Not connected"}
 
 
 @click.command("status")
-@click.option("--role", help="Only say whether a role runs on this host (for health checks): exit 0 or 1.")
+@click.option(
+    "--role",
+    type=click.Choice(["connectors", "worker", "executor"]),
+    help="Only say whether a role runs on this host (for health checks): exit 0 or 1.",
+)
 @common
 def status(config: Path | None, as_json: bool, role: str | None) -> int:
     """How it is: connections, roles, what waits and why, what is parked."""
     found = run(_status(settings_of(config)))
     if role is not None:
-        running = [entry for entry in found["roles"] if entry["role"] == role and entry["state"] == "running"]
-        say(f"{role}: {'running' if running else 'not running'}")
+        here = [entry for entry in found["roles"] if entry["role"] == role and entry["host"] == socket.gethostname()]
+        running = any(entry["state"] == "running" for entry in here)
+        if as_json:
+            say_json({"role": role, "running": running})
+        else:
+            say(f"{role}: {'running' if running else 'not running'}")
         return 0 if running else FAILED
     if as_json:
         say_json(found)
@@ -174,20 +184,20 @@ def explain(config: Path | None, as_json: bool, identity: str) -> int:
         return await explained(await kafka_options(settings_of(config)), identity)
 
     happenings = run(main())
+    if not happenings:
+        raise Failure(
+            f"the audit knows nothing of '{identity}'; it takes an alert's uid, a ticket's number or a device's id"
+        )
     if as_json:
         say_json({"id": identity, "happenings": [happening.as_dict() for happening in happenings]})
     else:
         for happening in happenings:
             for line in happening.lines():
                 say(line)
-    if not happenings:
-        raise Failure(
-            f"the audit knows nothing of '{identity}'; it takes an alert's uid, a ticket's number or a device's id"
-        )
     return 0
 
 
-@click.group("audit")
+@click.group("audit", cls=Group)
 def audit() -> None:
     """The record of every decision."""
 

@@ -7,14 +7,12 @@ from pathlib import Path
 import click
 
 from streams.cli.base import FAILED, actor, common, run, say, say_error, say_json, settings_of
-from streams.clock import clock_of
-from streams.log import KafkaLog
+from streams.cli.main import Group
 from streams.policy_file import PolicyFileError, read_policy
 from streams.settings import Settings
-from streams.wiring import kafka_options, publish_policy
 
 
-@click.group("policy")
+@click.group("policy", cls=Group)
 def policy() -> None:
     """Rules: which alert becomes which ticket, which device becomes which item."""
 
@@ -61,6 +59,10 @@ def publish(config: Path | None, as_json: bool, file: Path | None, note: str) ->
 
 
 async def _publish(settings: Settings, path: Path, note: str) -> tuple[int, bool]:
+    from streams.clock import clock_of
+    from streams.log import KafkaLog
+    from streams.wiring import kafka_options, publish_policy
+
     file = read_policy(path)
     options = await kafka_options(settings)
     async with clock_of() as clock, KafkaLog(options, now=clock.now) as log:

@@ -17,6 +17,7 @@ from schemas.identity import derived_id, partition_of
 from schemas.topics import BY_NAME, CONTROL, OPERATIONS
 from streams import operations
 from streams.cli.base import Failure, actor, common, run, say, say_json, settings_of, table
+from streams.cli.main import Group
 from streams.clock import clock_of
 from streams.core.views import ParkedItem
 from streams.kafka_options import KafkaOptions
@@ -27,7 +28,7 @@ from streams.views import DEAD_KEY, DeadLetter, dead_letters, parked
 from streams.wiring import kafka_options
 
 
-@click.group("parked")
+@click.group("parked", cls=Group)
 def parked_group() -> None:
     """Work that waits for a human, and records that could not be understood."""
 

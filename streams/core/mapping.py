@@ -39,6 +39,8 @@ _LEGAL_FORMS = frozenset(
         "pty",
     ]
 )
+#: The organization of an alert whose device NinjaOne does not know; no real one has this id.
+UNKNOWN_ORGANIZATION = 0
 _WORD = re.compile(r"\w+", re.UNICODE)
 
 
@@ -80,6 +82,11 @@ def company_for(
     label = f"organization {organization_id}" + (f" '{organization_name}'" if organization_name else "")
     how_to = f"add {{organization: {organization_id}, company: ID}} under companies.map and publish the policy"
     detail = f"{label} has no company in Autotask; {how_to}"
+    if organization_id == UNKNOWN_ORGANIZATION:
+        detail = (
+            "NinjaOne does not say which organization this belongs to (the device is unknown there, or gone); "
+            f"'lockstep parked dismiss' gives it up, or {how_to}, to give such work to that company"
+        )
     if rule.auto_match != "never" and organization_name:
         active = [company for company in companies.values() if company.active]
         found = [company.id for company in active if company.name == organization_name]

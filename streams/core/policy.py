@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Self
 
-from pydantic import ValidationError, model_validator
+from pydantic import PrivateAttr, ValidationError, model_validator
 
 from schemas.commands import MatchStep, Name
 from schemas.facts import AlertFact, DeviceObserved, Subject
@@ -64,6 +64,9 @@ class Policy(Part):
     devices: Devices = Devices()
     rules: tuple[RuleSettings, ...] = (RuleSettings(name="everything-else"),)
 
+    #: Rules as they apply, by name and severity: a function of the policy alone, wanted for every alert.
+    _filled_in: dict[tuple[str, str], Rule] = PrivateAttr(default_factory=dict)
+
     @model_validator(mode="after")
     def _catch_all_last(self) -> Self:
         if not self.rules or self.rules[-1].when != When():
@@ -95,6 +98,12 @@ class Policy(Part):
     def rule_for(self, subject: Subject, alert: AlertFact) -> Rule:
         """The first rule that matches (the last one always does), completed from the defaults."""
         chosen = next((rule for rule in self.rules if rule.when.holds(subject, alert)), self.rules[-1])
+        rule = self._filled_in.get((chosen.name, alert.severity))
+        if rule is None:
+            rule = self._filled_in[chosen.name, alert.severity] = self._fill_in(chosen, alert.severity)
+        return rule
+
+    def _fill_in(self, chosen: RuleSettings, severity: str) -> Rule:
         ticket, base = chosen.ticket, self.defaults
 
         def pick(name: str) -> Any:
@@ -109,7 +118,7 @@ class Policy(Part):
             queue=pick("queue"),
             status=pick("status"),
             complete_status=pick("complete_status"),
-            priority=self._priority(ticket.priority, alert.severity),
+            priority=self._priority(ticket.priority, severity),
             ticket_type=pick("ticket_type"),
             source=pick("source"),
             category=pick("category"),

@@ -8,7 +8,7 @@ import os
 import shutil
 import socket
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -38,11 +38,24 @@ class StoryFailed(Exception):
 
 
 class Theatre:
-    """The running parts, with handles to watch and to disturb them. ``async with Theatre(...) as theatre``."""
+    """The running parts, with handles to watch and to disturb them. ``async with Theatre(...) as theatre``.
 
-    def __init__(self, *, seed: int, tell: Callable[[str], None]) -> None:
-        self.folder = FOLDER.absolute()
+    ``changes`` are laid over the sections of the demo's configuration (``{"worker": {"processes": 1}}``).
+    """
+
+    def __init__(
+        self,
+        *,
+        seed: int,
+        tell: Callable[[str], None],
+        folder: Path = FOLDER,
+        devices: int = DEVICES,
+        changes: Mapping[str, Mapping[str, Any]] | None = None,
+    ) -> None:
+        self.folder = folder.absolute()
         self.seed = seed
+        self.devices = devices
+        self.changes = changes or {}
         self.tell = tell
         self.clock = Clock()
         self.ninja: Remote
@@ -108,7 +121,7 @@ class Theatre:
             "--organizations",
             str(ORGANIZATIONS),
             "--devices",
-            str(DEVICES),
+            str(self.devices),
         ]
         self._sandbox = await asyncio.create_subprocess_exec(
             sys.executable,
@@ -136,7 +149,7 @@ class Theatre:
             probe.bind(("127.0.0.1", 0))
             port = probe.getsockname()[1]
         webhooks = f"http://127.0.0.1:{port}/webhooks"
-        document = {
+        document: dict[str, Any] = {
             "kafka": {"data_dir": "kafka"},
             "ninjaone": {
                 "base_url": ninja["base_url"],
@@ -156,6 +169,8 @@ class Theatre:
             "worker": {"processes": 2, "session_timeout_seconds": 6},
             "secrets_file": "secrets.yaml",
         }
+        for section, values in self.changes.items():
+            document[section] = {**document.get(section, {}), **values}
         self.config.write_text(yaml.safe_dump(document, sort_keys=False))
         (self.folder / "policy.yaml").write_text(STARTER)
         secrets = self.folder / "secrets.yaml"

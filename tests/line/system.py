@@ -121,7 +121,7 @@ class Said:
 class System:
     """One installation in a folder of its own. ``start``, use, ``close``."""
 
-    def __init__(self, folder: Path, *, workers: int = 2, devices: int = 48, organizations: int = 3) -> None:
+    def __init__(self, folder: Path, *, workers: int = 2, devices: int = 120, organizations: int = 3) -> None:
         self.folder = folder
         self.workers = workers
         self.devices = devices
@@ -157,6 +157,8 @@ class System:
         self.given = json.loads(self._sandbox.stdout.readline())
         self.ninja = Sandbox(self.given["ninjaone"]["base_url"])
         self.psa = Sandbox(self.given["autotask"]["discovery_url"].split("/atservicesrest")[0])
+        for name in ("Memory", "IP Addresses", "MAC Addresses"):
+            self.psa.ask("POST", "udfs", name=name)
         self._configure()
 
     def start_up(self) -> None:
@@ -229,8 +231,24 @@ class System:
         """The policy that the tests begin with: the starter's, and devices are retired as soon as they are deleted."""
         document: Row = yaml.safe_load(STARTER)
         document["devices"]["grace"] = "0s"
-        # The two fields that the simulated tenant has from the start; what is missing is a test's own matter.
-        document["devices"]["fields"] = {"link": "NinjaOne Link", "os": "Operating System"}
+        # Laptops have a role of their own, so that a change of role alone changes product and type.
+        laptop = {"role": ["Windows Laptop"], "type": "Network Device", "product": "Managed Network Device"}
+        document["devices"]["types"].insert(0, laptop)
+        document["rules"] = [
+            {
+                "name": "servers-offline",
+                "when": {"source_type": ["AGENT_OFFLINE"], "node_class": ["WINDOWS_SERVER", "LINUX_SERVER"]},
+                "ticket": {
+                    "queue": "NOC",
+                    "priority": "Critical",
+                    "status": "Dispatched",
+                    "ticket_type": "Alert",
+                    "source": "Other",
+                    "title": "{{ device.name }} offline at {{ organization.name }}",
+                },
+            },
+            {"name": "everything-else", "when": {}},
+        ]
         return document
 
     def write_policy(self, document: Row) -> None:
@@ -306,10 +324,15 @@ class System:
         """Devices that no other test has taken."""
         free = [d for d in self.fleet() if d["nodeClass"] == node_class and d["id"] not in self._used]
         free = [d for d in free if d["approvalStatus"] == "APPROVED"][:count]
-        while len(free) < count:
-            free.append(self.ninja.ask("POST", "devices", nodeClass=node_class))
+        assert len(free) == count, f"the fleet has too few devices of {node_class} for all tests"
         self._used |= {device["id"] for device in free}
         return free
+
+    def add(self, **fields: Any) -> Row:
+        """A device more in NinjaOne, for the test that asks only."""
+        device = self.ninja.ask("POST", "devices", **{"nodeClass": "WINDOWS_WORKSTATION", **fields})
+        self._used.add(device["id"])
+        return device
 
     def alert(self, device: Row | int, message: str = "CPU above 95 %", **more: Any) -> str:
         """Raise an alert; its uid."""
@@ -326,8 +349,8 @@ class System:
         return {alert["uid"] for alert in self.ninja.state()["alerts"]}
 
     def resets(self, uid: str) -> list[Row]:
-        """The calls that asked NinjaOne to reset this alert."""
-        return [call for call in writes(self.ninja.calls()) if uid in call["path"]]
+        """The calls that reset this alert; one that came with an expired token and was refused is not among them."""
+        return [call for call in writes(self.ninja.calls()) if uid in call["path"] and call["status"] != 401]
 
     # --- Autotask
 
@@ -398,9 +421,19 @@ class System:
             if now != last:
                 last, since = now, time.monotonic()
 
-    def healthy(self, name: str) -> None:
-        """Wait until a connection is Healthy."""
-        until(f"{name} is Healthy", lambda: self.connection(name)["state"] == "Healthy")
+    def reaches(self, name: str, state: str) -> Row:
+        """Wait until a connection has this state; what ``status`` then shows of it. The waiting asks the receiver's
+        health page, which costs nothing."""
+
+        def look() -> bool:
+            with contextlib.suppress(httpx.TransportError):
+                return httpx.get(f"{self.receiver}/healthz", trust_env=False).json()[name] == state
+            return False
+
+        until(f"{name} is {state}", look)
+        shown = self.connection(name)
+        assert shown["state"] == state
+        return shown
 
     def processes(self) -> list[psutil.Process]:
         """``up`` and everything below it."""

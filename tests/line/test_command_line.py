@@ -1,0 +1,131 @@
+"""The verbs that look and the verbs that hold, over a running system."""
+
+from __future__ import annotations
+
+import json
+import time
+
+import pytest
+
+from tests.line.system import System, writes
+
+
+def test_explain_tells_the_whole_way_of_an_alert_by_any_of_its_names(system: System) -> None:
+    device = system.take()[0]
+    uid = system.alert(device)
+    ticket = system.opened(uid)[0]
+    system.clear(uid)
+    system.completed(ticket)
+    time.sleep(1)
+    said = system.lockstep("explain", uid)
+    assert said.code == 0
+    told = [said.out.index(word) for word in ("alert.triggered", "create-ticket", "alert.reset", "complete-ticket")]
+    assert told == sorted(told)
+    assert "rule everything-else" in said.out
+    for identity in (ticket["ticketNumber"], str(device["id"])):
+        assert uid in system.lockstep("explain", identity).out
+    document = system.lockstep("explain", uid, "--json").json()
+    assert document["id"] == uid
+    assert document["happenings"]
+
+
+def test_explain_of_something_unknown_says_what_it_takes(system: System) -> None:
+    said = system.lockstep("explain", "T19700101.0001")
+    assert said.code == 1
+    assert "ticket's number" in said.err
+
+
+def test_status_has_the_documented_shape(system: System) -> None:
+    status = system.status()
+    assert {"connections", "roles", "waiting", "parked"} <= set(status)
+    assert set(status["connections"]) == {"ninjaone", "autotask"}
+    for connection in status["connections"].values():
+        assert connection["state"] == "Healthy"
+        assert {"state", "since", "reason"} <= set(connection)
+    running = {role["name"] for role in status["roles"] if role["state"] == "running"}
+    assert running >= {"connectors", "executor", "worker-1", "worker-2"}
+    assert system.lockstep("status", "--role", "worker").code == 0
+
+
+def test_the_audit_verifies_and_can_be_followed(system: System) -> None:
+    system.silence(1)
+    result = system.lockstep("audit", "verify", "--json")
+    assert result.code == 0, result
+    document = result.json()
+    assert document["verified"] is True
+    assert document["difference"] is None
+    assert document["records"] >= system.devices
+    uid = system.alert(system.take()[0])
+    system.opened(uid)
+    time.sleep(1)
+    said = system.lockstep("audit", "tail", "--no-follow", "--lines", "30", "--json")
+    assert said.code == 0
+    records = [json.loads(line) for line in said.out.splitlines()]
+    assert any(uid in json.dumps(record) for record in records)
+
+
+def test_topics_shows_what_each_holds_and_who_lags(system: System) -> None:
+    rows = {row["topic"]: row for row in system.lockstep("topics", "--json").json()}
+    assert rows["ninjaone.alerts"]["partitions"] == 6
+    assert rows["autotask.ticket-commands"]["partitions"] == 1
+    assert rows["attempts"]["cleanup"] == "compact"
+    assert all(row["exists"] for row in rows.values())
+    assert "lockstep.incidents" in system.lockstep("topics").out
+
+
+@pytest.mark.parametrize("vendor", ["autotask", "ninjaone"])
+def test_a_paused_vendor_is_not_called_and_the_rest_goes_on(system: System, vendor: str) -> None:
+    sandbox = system.psa if vendor == "autotask" else system.ninja
+    uid = system.alert(system.take()[0])
+    ticket = system.opened(uid)[0]
+    assert system.lockstep("pause", vendor, "--reason", "patch night").code == 0
+    try:
+        time.sleep(1)
+        mark = sandbox.mark()
+        if vendor == "autotask":
+            system.clear(uid)
+        else:
+            system.complete(ticket)
+        time.sleep(2.5)
+        assert sandbox.calls(mark) == []
+        connection = system.connection(vendor)
+        assert connection["paused"] is True
+        assert "patch night" in connection["reason"]
+    finally:
+        assert system.lockstep("resume", vendor).code == 0
+    if vendor == "autotask":
+        system.completed(ticket)
+        assert [call["itemId"] for call in writes(sandbox.calls(mark))] == [ticket["id"]]
+    else:
+        deadline = time.monotonic() + 20
+        while uid in system.active() and time.monotonic() < deadline:
+            time.sleep(0.2)
+        assert len(system.resets(uid)) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "word"),
+    [
+        (["nonsense"], 64, "nonsense"),
+        (["rebuild"], 64, "not available yet"),
+        (["explain"], 64, "ID"),
+        (["connect", "ninjaone", "--username", "x"], 64, "--client-id"),
+        (["parked", "dismiss", "no-such-id", "--reason", "x"], 1, "parked list"),
+        (["parked", "retry"], 64, "--organization"),
+    ],
+)
+def test_wrong_usage_is_one_line_and_exit_64(system: System, arguments: list[str], code: int, word: str) -> None:
+    said = system.lockstep(*arguments)
+    assert said.code == code
+    assert word in said.err
+
+
+def test_a_system_that_does_not_run_says_so(system: System) -> None:
+    elsewhere = system.folder / "elsewhere" / "lockstep.yaml"
+    elsewhere.parent.mkdir(exist_ok=True)
+    elsewhere.write_text(system.config.read_text())
+    for verb in (["status"], ["audit", "verify"], ["pause", "all"]):
+        said = system.lockstep(*verb, config=elsewhere)
+        assert said.code == 1, verb
+        assert "lockstep up" in said.err
+        assert len(said.err.splitlines()) == 1
