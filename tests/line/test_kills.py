@@ -14,9 +14,9 @@ RECOVERY_S = 75.0
 class Burst:
     """Alerts in quick succession on devices of their own, each a condition of its own, so that each has a ticket."""
 
-    def __init__(self, system: System, devices: int) -> None:
+    def __init__(self, system: System, devices: int, node_class: str = "WINDOWS_SERVER") -> None:
         self.system = system
-        self.devices = system.take(devices, "WINDOWS_SERVER")
+        self.devices = system.take(devices, node_class)
         self.uids: list[str] = []
         self.cleared: set[str] = set()
         self.completed: set[str] = set()

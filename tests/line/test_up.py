@@ -24,7 +24,7 @@ def alone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
 
 
 def test_one_worker_becomes_two_and_one_again_in_a_burst(alone: System) -> None:
-    burst = Burst(alone, 4)
+    burst = Burst(alone, 4, "WINDOWS_WORKSTATION")
     assert _shared(alone, 1)
     second = alone.worker("worker-b")
     until("two workers share the partitions", lambda: _shared(alone, 2), seconds=40)
