@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic, RecordsToDelete
-from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from bench.job import Job
 from streams.ports import InputRecord, OutputRecord
@@ -84,15 +82,18 @@ class Publisher:
 
 
 class Reader:
-    """Everything in some topics, from the beginning, read committed; ``records`` grows with every ``read``."""
+    """Everything in some topics, from the beginning; ``records`` grows with every ``read``.
 
-    def __init__(self, servers: str, topics: Sequence[str]) -> None:
+    ``isolation`` other than ``read_committed`` shows what an open or aborted transaction has written, too.
+    """
+
+    def __init__(self, servers: str, topics: Sequence[str], isolation: str = "read_committed") -> None:
         self.records: dict[str, list[InputRecord]] = {topic: [] for topic in topics}
         self._consumer: Any = AIOKafkaConsumer(
             bootstrap_servers=servers,
             enable_auto_commit=False,
             auto_offset_reset="earliest",
-            isolation_level="read_committed",
+            isolation_level=isolation,
             max_partition_fetch_bytes=4 * 1024 * 1024,
             fetch_max_wait_ms=100,
         )
@@ -178,36 +179,3 @@ async def delete_before(servers: str, topic: str, offsets: Mapping[int, int]) ->
         )
     finally:
         await admin.close()
-
-
-@contextlib.asynccontextmanager
-async def refusing(servers: str, topic: str) -> AsyncIterator[None]:
-    """A topic that takes no writes for a while, as in a cluster that lost a replica (NotEnoughReplicas, retriable).
-
-    What a producer still holds for it then, dies with the process; the other topics go on.
-    """
-    admin = AIOKafkaAdminClient(bootstrap_servers=servers)
-    await admin.start()
-    try:
-        await _demand_replicas(admin, topic, 2)
-        try:
-            yield
-        finally:
-            await _demand_replicas(admin, topic, 1)
-    finally:
-        await admin.close()
-
-
-async def _demand_replicas(admin: AIOKafkaAdminClient, topic: str, number: int) -> None:
-    wanted = {"min.insync.replicas": str(number)}
-    await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, topic, configs=wanted)])
-    # Altered at the controller is not yet in force at the broker.
-    while await _demanded_replicas(admin, topic) != str(number):
-        await asyncio.sleep(0.05)
-
-
-async def _demanded_replicas(admin: AIOKafkaAdminClient, topic: str) -> str | None:
-    for answer in await admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, topic)]):
-        for _, _, _, _, entries in answer.resources:
-            return next((entry[1] for entry in entries if entry[0] == "min.insync.replicas"), None)
-    return None

@@ -7,11 +7,13 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import orjson
+from aiokafka import TopicPartition
+from aiokafka.producer.message_accumulator import MessageAccumulator
 
 from bench.job import Job, load_job
 from streams.ports import InputRecord, SliceResult, Stage
@@ -110,3 +112,24 @@ def interruption() -> Callable[[str, int], None] | None:
                 os.kill(os.getpid(), signal.SIGKILL if deadly else signal.SIGSTOP)
 
     return at
+
+
+def hold_back(topic: str) -> None:
+    """``LOCKSTEP_TEST_HOLD=<file>``: while the file is there, records of ``topic`` stay in every producer's memory.
+
+    As when the topic's partitions have lost a replica and the producer tries again and again, while other topics go on
+    (one broker cannot be made to do that: it never demands more replicas than a topic has). SIGKILL loses what is held.
+    """
+    setting = os.environ.get("LOCKSTEP_TEST_HOLD")
+    if not setting:
+        return
+    flag, drain = Path(setting), MessageAccumulator.drain_by_nodes
+
+    def draining(
+        self: Any, ignore_nodes: Collection[int], muted_partitions: frozenset[TopicPartition] = frozenset()
+    ) -> Any:
+        if flag.exists():
+            muted_partitions |= {tp for tp in self._batches if tp.topic == topic}
+        return drain(self, ignore_nodes, muted_partitions)
+
+    MessageAccumulator.drain_by_nodes = draining

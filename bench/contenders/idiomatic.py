@@ -17,7 +17,7 @@ from typing import Any
 import faust
 import orjson
 
-from bench.contenders.common import RateMeter, arguments, job_of
+from bench.contenders.common import RateMeter, arguments, hold_back, job_of
 from streams.ports import InputRecord
 
 args = arguments()
@@ -102,5 +102,6 @@ if __name__ == "__main__":
     os.makedirs(args.data_dir / "idiomatic", exist_ok=True)
     for name in ("faust", "aiokafka", "mode"):
         logging.getLogger(name).setLevel(logging.WARNING)
+    hold_back(job.audit_topic)
     worker = faust.Worker(app, loglevel="WARNING", redirect_stdouts=False)
     worker.execute_from_commandline()

@@ -9,7 +9,7 @@ import signal
 import sys
 import time
 
-from bench.contenders.common import RateMeter, arguments, interruption, job_of, say
+from bench.contenders.common import RateMeter, arguments, hold_back, interruption, job_of, say
 from streams.delivery.fatal import StartRefused
 from streams.delivery.lane import Batch, Lane
 from streams.delivery.settings import PartitionsHeld, Progress, WorkerSettings
@@ -45,6 +45,7 @@ async def main() -> None:
         timers_topic=args.timers_topic,
         stuck_after_s=args.stuck_after,
     )
+    hold_back(job.audit_topic)
     lose_batch(os.environ.get("LOCKSTEP_TEST_LOSE_BATCH"))
     await run_worker([meter.timed(job.stage)], settings, wall_clock, stop, progress, at_checkpoint=interruption())
 

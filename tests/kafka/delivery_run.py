@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from bench.counting import CountingJob, job
 from bench.fleet import Fleet, Plan, Worker
-from bench.kafka_io import Publisher, Reader, create_job_topics
+from bench.kafka_io import Publisher, Reader, create_job_topics, ends_of
 from bench.verdict import Verdict, judge
+from streams.ports import OutputRecord
 
 PARTITIONS = 6
 
@@ -30,9 +32,28 @@ class Run:
         """One more worker (see ``Fleet.start``)."""
         return self.fleet.start(**options)  # type: ignore[arg-type]
 
-    def feed(self, facts: int, per_second: float) -> asyncio.Task[int]:
-        """Publish at a steady rate beside the test."""
-        return asyncio.create_task(self.publisher.publish(self.job.facts(facts), per_second))
+    def feed(self, facts: int | Iterable[OutputRecord], per_second: float) -> asyncio.Task[int]:
+        """Publish at a steady rate beside the test: so many facts of the job, or these."""
+        if isinstance(facts, int):
+            facts = self.job.facts(facts)
+        return asyncio.create_task(self.publisher.publish(facts, per_second))
+
+    async def published(self) -> int:
+        """How many facts there are."""
+        return sum([sum((await ends_of(self.servers, topic)).values()) for topic in self.job.stage.topics])
+
+    async def finished(self, timeout_s: float = 90.0) -> None:
+        """Wait until the last fact of every partition has an audit record.
+
+        Each partition is decided in order, so an earlier fact without one is lost and not merely late. The caller
+        publishes something to every partition after the last fault; else the last fact may be the lost one.
+        """
+        ends = {topic: await ends_of(self.servers, topic) for topic in self.job.stage.topics}
+        last = {(topic, number, end - 1) for topic, of in ends.items() for number, end in of.items()}
+        deadline = time.monotonic() + timeout_s
+        while missing := last - {self.job.fact_of(record) for record in self.reader.records[self.job.audit_topic]}:
+            assert time.monotonic() < deadline, f"not decided: {sorted(missing)}\n{self.state()}"
+            await self.reader.read()
 
     async def stop(self, feeding: asyncio.Task[int]) -> None:
         """End a ``feed`` early; what it has begun to publish is published."""
