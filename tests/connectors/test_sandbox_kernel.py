@@ -251,7 +251,7 @@ class TestSettings:
             assert flat["second_reset"] == 404
             described = await it.control("GET", "settings?describe=1")
             assert set(described) == set(flat)
-            assert described["second_reset"]["values"] == "404, 204"
+            assert described["second_reset"]["values"] == "404, 410, 400, 204"
             assert all(row["doc"] for row in described.values())
 
     @pytest.mark.parametrize(
