@@ -43,6 +43,7 @@ class Situation(Enum):
     UNKNOWN_USER = "UnknownUser"
     WRONG_SECRET = "WrongSecret"
     SCOPE_REFUSED = "ScopeRefused"
+    NO_TOKEN = "NoToken"  # the token address does not answer like one
     WRONG_TRACKING_IDENTIFIER = "WrongTrackingIdentifier"
     LOCKED = "UserLocked"
     FORBIDDEN = "PermissionMissing"
@@ -83,6 +84,11 @@ SIGNS: tuple[Sign, ...] = (
     # OAuth's own names (RFC 6749, 5.2); the HTTP status of NinjaOne's answer is not settled publicly.
     Sign("ninjaone", 400, 403, Situation.WRONG_SECRET, _text(r'"invalid_client"')),
     Sign("ninjaone", 400, 403, Situation.SCOPE_REFUSED, _text(r'"(invalid_scope|unauthorized_client)"')),
+    Sign(
+        "ninjaone", 400, 403, Situation.SCOPE_REFUSED, _text(r'"error"\s*:\s*"(invalid_grant|unsupported_grant_type)"')
+    ),
+    # The API says no in JSON. A web page with such a status is a gateway's, and says nothing about alert or device.
+    Sign("ninjaone", 403, 410, Situation.HTML_PAGE, _text(r"\A\s*<")),
     # Autotask's zone lookup does not know the user (measured by others: 500 with this text).
     Sign("autotask", 400, 500, Situation.UNKNOWN_USER, _text("zone information could not be determined"), Shape.ERRORS),
     # Autotask answers 500 to bad codes, missing rights and bad input alike; the text tells them apart.
@@ -140,6 +146,8 @@ RULINGS: tuple[Ruling, ...] = (
     Ruling(None, Situation.UNKNOWN_CLIENT, Kind.CREDENTIALS, Kind.CREDENTIALS),
     Ruling(None, Situation.UNKNOWN_USER, Kind.CREDENTIALS, Kind.CREDENTIALS),
     Ruling(None, Situation.WRONG_SECRET, Kind.CREDENTIALS, Kind.CREDENTIALS),
+    # Of the token only: the call that it was for was not made.
+    Ruling(None, Situation.NO_TOKEN, Kind.TRANSIENT, Kind.TRANSIENT),
     Ruling(None, Situation.SCOPE_REFUSED, Kind.CREDENTIALS, Kind.CREDENTIALS),
     Ruling(None, Situation.WRONG_TRACKING_IDENTIFIER, Kind.CREDENTIALS, Kind.CREDENTIALS),
     Ruling(None, Situation.LOCKED, Kind.CREDENTIALS, Kind.CREDENTIALS),
@@ -189,6 +197,19 @@ class CallFailed(Exception):
         self.body = body
         self.retry_after = retry_after
         self.calls = calls
+
+    def as_situation(self, situation: Situation) -> CallFailed:
+        """The same failure, seen as another situation by somebody who knows more about the call."""
+        return CallFailed(
+            vendor=self.vendor,
+            situation=situation,
+            write=self.write,
+            detail=self.detail,
+            status=self.status,
+            body=self.body,
+            retry_after=self.retry_after,
+            calls=self.calls,
+        )
 
     def effect(self, *, calls: int | None = None) -> Effect:
         """This failure as the result of an effect; ``calls`` when more were made than this one."""

@@ -1,7 +1,8 @@
 """The vendors' ways of paging, without I/O: each tells what to ask next and checks that the answers move on.
 
-A page that repeats or a cursor that jumps back raises ``PagingError``: the listing is not complete then, and what is
-not complete must not be read as "the rest is gone".
+Rows that repeat are dropped by their id, since instances may differ in whether a bound is part of its page. A page
+that brings nothing new where more was due raises ``PagingError``: the listing is not complete then, and what is not
+complete must not be read as "the rest is gone".
 """
 
 from __future__ import annotations
@@ -40,18 +41,19 @@ class AfterPages:
     def take(self, ids: Sequence[int], *, count: int | None = None) -> None:
         """The ids of the rows that came, and how many came if some had no readable id.
 
-        Raises ``PagingError`` when one came before.
+        Raises ``PagingError`` for a full page of rows that all came before.
         """
         count = len(ids) if count is None else count
-        repeated = self._seen.intersection(ids)
-        if repeated or len(set(ids)) != len(ids):
-            raise PagingError(f"the page after {self._after} repeats row {min(repeated or ids)}")
-        self._seen.update(ids)
+        news = set(ids) - self._seen
+        if ids and not news and count >= self._asked:
+            raise PagingError(f"the page after {self._after} repeats row {min(ids)}")
+        self._seen |= news
         if self._largest is None:
             self._largest = count
             self._done = not ids
         else:
-            self._done = not ids or count < self._largest
+            # Nothing new on a page that is not full: an instance that gives the whole list, whatever ``after`` says.
+            self._done = not news or count < self._largest
         if ids:
             self._after = ids[-1]
 
@@ -85,10 +87,12 @@ class ActivityPages:
 
     ``newerThan`` with more rows than a page holds may bring the newest (then there is a gap below them, read back with
     ``olderThan``) or the oldest (then there is more above). Both end the same: the gap is closed, then forward again
-    until a page is not full. Pages are 10 to 1000 rows by the reference, so a short page is the end.
+    until a page is not full. ``largest`` is the largest page the instance gave so far: it may give less than it is
+    asked for (10 to 1000 by the reference), so a shorter page is the end only when larger ones were seen.
     """
 
-    def __init__(self, above: int, page_size: int = 1000) -> None:
+    def __init__(self, above: int, page_size: int = 1000, *, largest: int = 10) -> None:
+        self.largest = largest
         self._size = page_size
         self._floor = above
         self._newest = above
@@ -102,31 +106,38 @@ class ActivityPages:
             return (("olderThan", str(self._older)), size)
         return (("newerThan", str(self._floor)), size) if self._more else None
 
-    def take(self, ids: Sequence[int], *, count: int | None = None) -> None:
+    def take(self, ids: Sequence[int], *, count: int | None = None, last: int | None = None) -> None:
         """The ids of the rows that came, in any order, and how many came if some had no readable id.
 
-        Raises ``PagingError`` for rows outside of what was asked.
+        ``last`` is the newest id of the account, where the answer names it. Raises ``PagingError`` when rows that were
+        due did not come.
         """
-        full = bool(ids) and (len(ids) if count is None else count) >= self._size
+        count = len(ids) if count is None else count
+        full = bool(ids) and count >= min(self._size, self.largest)
+        self.largest = max(self.largest, count)
         if self._older is not None:
             self._take_back(ids, self._older, full=full)
         else:
-            self._take_forward(ids, full=full)
+            self._take_forward(ids, last, full=full)
 
-    def _take_forward(self, ids: Sequence[int], *, full: bool) -> None:
-        if ids and min(ids) <= self._floor:
+    def _take_forward(self, ids: Sequence[int], last: int | None, *, full: bool) -> None:
+        above = [id_ for id_ in ids if id_ > self._floor]
+        if ids and not above and last is not None and last > self._floor:
             raise PagingError(f"activities newer than {self._floor} were asked for, {min(ids)} came")
-        self._more = full
-        self._newest = max(self._newest, *ids) if ids else self._newest
-        if self._more:
-            self._older = min(ids)
+        repeats = len(above) < len(ids)
+        self._newest = max(self._newest, *above) if above else self._newest
+        self._more = bool(above) and (full or repeats)
+        if full and above and not repeats:
+            self._older = min(above)
         else:
+            # A page that reaches down to the floor leaves no gap; more may stand above it.
             self._floor = self._newest
 
     def _take_back(self, ids: Sequence[int], older: int, *, full: bool) -> None:
-        if ids and max(ids) >= older:
+        below = [id_ for id_ in ids if id_ < older]
+        if full and not below:
             raise PagingError(f"activities older than {older} were asked for, {max(ids)} came")
-        if not full or min(ids) <= self._floor:
+        if not full or min(below) <= self._floor:
             self._older, self._floor = None, self._newest
         else:
-            self._older = min(ids)
+            self._older = min(below)

@@ -239,6 +239,12 @@ class ActivityRow(Row):
     device: DeviceRow | None = None
 
 
+class ActivitiesHead(Row):
+    """What stands beside the ``activities``: the newest id of the account, whatever the page holds."""
+
+    last_activity_id: int | None = None
+
+
 class TokenAnswer(Row):
     """The answer of the token endpoint. Every public example says 3600 seconds; the value is read, not assumed."""
 

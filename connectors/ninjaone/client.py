@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
 from urllib.parse import quote
 
@@ -22,6 +22,7 @@ from connectors.ports import Gate, Now
 from connectors.redaction import Redactor
 from connectors.transport import Answer, Jitter, Limits, Request, Retries, Sleep, Timeouts, Transport
 from schemas.ninjaone import (
+    ActivitiesHead,
     ActivityRow,
     AlertRow,
     DeviceRow,
@@ -31,6 +32,7 @@ from schemas.ninjaone import (
     RoleRow,
     Row,
     RowError,
+    milliseconds,
     read_row,
 )
 
@@ -47,10 +49,14 @@ class Unreadable:
 
 @dataclass(frozen=True, slots=True)
 class Listing(Generic[R]):
-    """All rows of a list. It is ``complete`` when every row could be read: only then may a missing one count as gone."""
+    """All rows of a list. It is ``complete`` when every row could be read: only then may a missing one count as gone.
+
+    ``calls`` tells how many it took where the list is one page: more than one means that some of them failed.
+    """
 
     rows: tuple[R, ...]
     unreadable: tuple[Unreadable, ...] = ()
+    calls: int = 1
 
     @property
     def complete(self) -> bool:
@@ -68,6 +74,8 @@ class NinjaOneClient:
     def __init__(self, transport: Transport, tokens: TokenSource) -> None:
         self.transport = transport
         self.tokens = tokens
+        #: The largest page of activities so far; see ``ActivityPages``.
+        self._activity_page = 10
 
     @classmethod
     def create(
@@ -158,35 +166,41 @@ class NinjaOneClient:
 
     async def newest_activity(self) -> int:
         """The id of the newest activity, 0 when there is none (10 is the smallest page by the reference)."""
-        rows = (await self._activities((("pageSize", "10"),))).rows
-        return max((row.id for row in rows), default=0)
+        page, _ = await self._activities((("pageSize", "10"),))
+        return max((row.id for row in page.rows), default=0)
 
     async def activities_above(
         self, activity_id: int, *, keep: Callable[[ActivityRow], bool] = lambda row: True, page_size: int = 1000
     ) -> ActivitiesRead:
         """All activities above an id, oldest first. Only rows that ``keep`` wants are held, so a long gap stays small."""
-        pages = ActivityPages(activity_id, page_size)
-        marks: list[tuple[int, float]] = []
+        pages = ActivityPages(activity_id, page_size, largest=self._activity_page)
+        marks: dict[int, int] = {}
+        newest: int | None = None
         kept: dict[int, ActivityRow] = {}
         unreadable: list[Unreadable] = []
         while (params := pages.next()) is not None:
-            page = await self._activities(params)
+            page, newest = await self._activities(params)
             unreadable.extend(page.unreadable)
             with self._adding_up("activities"):
-                pages.take([row.id for row in page.rows], count=page.count)
+                pages.take([row.id for row in page.rows], count=page.count, last=newest)
+            self._activity_page = pages.largest
             for row in page.rows:
                 if row.id > activity_id:
-                    marks.append((row.id, row.activity_time or 0.0))
+                    marks[row.id] = milliseconds(row.activity_time) or 0
                     if keep(row):
                         kept[row.id] = row
         return ActivitiesRead(
-            rows=tuple(kept[id_] for id_ in sorted(kept)), marks=tuple(marks), unreadable=tuple(unreadable)
+            rows=tuple(kept[id_] for id_ in sorted(kept)),
+            marks=tuple(marks.items()),
+            unreadable=tuple(unreadable),
+            newest=newest,
         )
 
     async def report(self, name: str) -> tuple[Any, ...]:
         """All rows of a report (``/v2/queries/<name>``) as decoded JSON."""
         pages = CursorPages()
         rows: list[Any] = []
+        before: list[Any] = []
         while (params := pages.next()) is not None:
             request = Request(method="GET", path=f"/v2/queries/{quote(name)}", endpoint="queries", params=params)
             answer = await self.transport.call(request)
@@ -195,8 +209,11 @@ class NinjaOneClient:
             cursor = read_row(ReportCursor, answer.data.get("cursor") or {})
             results = answer.data["results"]
             with self._adding_up(f"queries/{name}"):
+                if results and results == before:
+                    raise PagingError("the same page came twice")
                 pages.take(len(results), cursor.name or None, cursor.offset)
             rows.extend(results)
+            before = results
         return tuple(rows)
 
     async def reset_alert(self, uid: str, *, note: str | None = None) -> Answer:
@@ -218,12 +235,13 @@ class NinjaOneClient:
         """Remove this client app's webhook."""
         await self.transport.call(Request(method="DELETE", path="/v2/webhook", endpoint="webhook", write=True))
 
-    async def _activities(self, params: Params) -> Listing[ActivityRow]:
+    async def _activities(self, params: Params) -> tuple[Listing[ActivityRow], int | None]:
+        """A page, and the id of the account's newest activity where the answer names it."""
         request = Request(method="GET", path="/v2/activities", endpoint="activities", params=params)
         data = (await self.transport.call(request)).data
         if not isinstance(data, dict) or not isinstance(data.get("activities"), list):
             raise self.transport.unusable(request, "the answer has no list of activities")
-        return _rows(ActivityRow, data["activities"])
+        return _rows(ActivityRow, data["activities"]), read_row(ActivitiesHead, data).last_activity_id
 
     async def _whole(
         self,
@@ -235,20 +253,21 @@ class NinjaOneClient:
         timeouts: Timeouts | None = None,
     ) -> Listing[R]:
         request = Request(method="GET", path=path, endpoint=endpoint, attempts=attempts, timeouts=timeouts)
-        return _rows(model, self._array(request, await self.transport.call(request)))
+        answer = await self.transport.call(request)
+        return replace(_rows(model, self._array(request, answer)), calls=answer.calls)
 
     async def _after(self, endpoint: str, model: type[R], identity: Callable[[R], int]) -> Listing[R]:
         pages = AfterPages()
-        rows: list[R] = []
+        rows: dict[int, R] = {}
         unreadable: list[Unreadable] = []
         while (params := pages.next()) is not None:
             request = Request(method="GET", path=f"/v2/{endpoint}", endpoint=endpoint, params=params)
             page = _rows(model, self._array(request, await self.transport.call(request)))
             with self._adding_up(endpoint):
                 pages.take([identity(row) for row in page.rows], count=page.count)
-            rows.extend(page.rows)
+            rows.update((identity(row), row) for row in page.rows)
             unreadable.extend(page.unreadable)
-        return Listing(tuple(rows), tuple(unreadable))
+        return Listing(tuple(rows.values()), tuple(unreadable))
 
     def _array(self, request: Request, answer: Answer) -> Sequence[Any]:
         if not isinstance(answer.data, list):
@@ -267,11 +286,15 @@ class NinjaOneClient:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ActivitiesRead:
-    """What ``activities_above`` found: the wanted rows, and (id, epoch seconds) of every row passed."""
+    """What ``activities_above`` found: the wanted rows, and (id, epoch milliseconds or 0) of every row passed.
+
+    ``newest`` is the newest id of the account, where the instance names it.
+    """
 
     rows: tuple[ActivityRow, ...]
-    marks: tuple[tuple[int, float], ...]
+    marks: tuple[tuple[int, int], ...]
     unreadable: tuple[Unreadable, ...]
+    newest: int | None = None
 
 
 def _rows(model: type[R], documents: Sequence[Any]) -> Listing[R]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -32,6 +33,9 @@ class Condition:
 
 UNKNOWN_CONDITION = Condition()
 
+#: As many alerts without a condition are remembered; each list of active alerts brings them anew.
+_ALONE_LIMIT = 50_000
+
 
 class Conditions:
     """The learned conditions by ``sourceConfigUid``: as many as there are conditions in policies, hence unbounded."""
@@ -39,17 +43,26 @@ class Conditions:
     def __init__(self, client: NinjaOneClient) -> None:
         self._client = client
         self._known: dict[str, Condition] = {}
+        #: By alert uid, for alerts that name no condition.
+        self._alone: OrderedDict[str, Condition] = OrderedDict()
         self._lock = asyncio.Lock()
 
     def learn(self, alerts: Iterable[AlertRow]) -> None:
         """Take what a list of active alerts says."""
         for alert in alerts:
-            if alert.source_config_uid is not None and alert.source_type is not None:
+            if alert.source_type is None:
+                continue
+            if alert.source_config_uid:
                 self._known[alert.source_config_uid] = _condition(alert)
+            else:
+                self._alone[alert.uid] = _condition(alert)
+                self._alone.move_to_end(alert.uid)
+        while len(self._alone) > _ALONE_LIMIT:
+            self._alone.popitem(last=False)
 
     def of(self, activity: ActivityRow) -> Condition | None:
         """The condition of an activity, as far as it was learned."""
-        return self._known.get(activity.source_config_uid or "")
+        return self._known.get(activity.source_config_uid or "") or self._alone.get(activity.series_uid or "")
 
     async def ask(self, activity: ActivityRow) -> Condition:
         """The condition of an activity that just came: learned, else by one read of its device's alerts.

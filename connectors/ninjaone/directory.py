@@ -7,16 +7,23 @@ a fact never waits for a name, only for the organization that its device belongs
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+import logging
+from collections.abc import Awaitable, Iterable
 from dataclasses import dataclass
+from typing import TypeVar
 
+from connectors.errors import CallFailed, Situation
 from connectors.ninjaone.alertbook import ActiveAlert
-from connectors.ninjaone.client import NinjaOneClient
+from connectors.ninjaone.client import Listing, NinjaOneClient
 from connectors.ninjaone.config import NinjaOneConfig
 from connectors.ports import Now
 from connectors.transport import Timeouts
 from schemas.facts import Subject
-from schemas.ninjaone import DeviceRow, LocationRow, OrganizationRow, RoleRow
+from schemas.ninjaone import DeviceRow, LocationRow, OrganizationRow, RoleRow, Row
+
+log = logging.getLogger(__name__)
+
+R = TypeVar("R", bound=Row)
 
 #: The organization of a subject that cannot be traced to one: its device is gone. No organization has this id, so the
 #: alert is parked as unmapped, where a person sees it.
@@ -45,12 +52,14 @@ class KnownDevice:
     @classmethod
     def of(cls, row: DeviceRow) -> KnownDevice | None:
         """From a row, ``None`` when it does not say which organization it belongs to."""
-        if row.organization_id is None:
+        expanded = row.references.organization if row.references is not None else None
+        owner = row.organization_id if row.organization_id is not None or expanded is None else expanded.id
+        if owner is None:
             return None
         return cls(
             id=row.id,
             uid=row.uid,
-            organization_id=row.organization_id,
+            organization_id=owner,
             location_id=row.location_id,
             node_class=row.node_class,
             role_id=row.node_role_id,
@@ -75,8 +84,8 @@ class Directory:
     async def refresh(self) -> tuple[OrganizationRow, ...]:
         """Read organizations, locations and roles anew; returns the organizations. Raises ``CallFailed``."""
         organizations = (await self._client.organizations()).rows
-        locations = (await self._client.locations()).rows
-        roles = (await self._client.roles()).rows
+        locations = await _if_there(self._client.locations())
+        roles = await _if_there(self._client.roles())
         self.take_names(organizations, locations, roles)
         return organizations
 
@@ -116,6 +125,8 @@ class Directory:
         Raises ``CallFailed`` or ``CallsSuspended`` when the device is not cached and cannot be asked for now. A device
         that does not exist gets the organization that came with the row, else ``UNKNOWN_ORGANIZATION``.
         """
+        if device_id is None and seen is not None:
+            device_id = seen.id
         if device_id is None:
             return self._place(organization_id, location_id)
         if seen is not None and seen.id == device_id:
@@ -177,3 +188,14 @@ class Directory:
             location_id=location_id,
             location_name=location.name if location is not None else "",
         )
+
+
+async def _if_there(reading: Awaitable[Listing[R]]) -> tuple[R, ...]:
+    """The rows of a list of names; none where the instance does not have it: a fact waits for no name."""
+    try:
+        return (await reading).rows
+    except CallFailed as failure:
+        if failure.situation is not Situation.NOT_FOUND:
+            raise
+        log.info("names are left out: %s", failure.detail)
+        return ()

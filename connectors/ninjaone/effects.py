@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from connectors.errors import CallFailed, Situation
 from connectors.ninjaone.client import NinjaOneClient
 from connectors.ports import CallsSuspended, Effect, Verdict
@@ -29,8 +31,17 @@ class NinjaOneEffects:
                 return Effect(
                     verdict=Verdict.SUCCEEDED, how="NothingToDo", reason="AlertNotActive", calls=failure.calls
                 )
+            if failure.situation is Situation.REFUSED_INPUT:
+                return await self._refused(command, failure)
             return failure.effect()
         return Effect(verdict=Verdict.SUCCEEDED, written=True, calls=answer.calls)
+
+    async def _refused(self, command: ResetAlert, failure: CallFailed) -> Effect:
+        """How an instance answers a reset of an alert that is over is not documented: a 400 may say just that."""
+        found = await self.look_up(command)
+        if found is None or found.verdict is not Verdict.SUCCEEDED:
+            return failure.effect()
+        return replace(found, how="NothingToDo", reason="AlertNotActive", calls=failure.calls + found.calls)
 
     async def look_up(self, command: Command) -> Effect | None:
         """Whether the alert still stands in the list of its device (all alerts, if it has none).

@@ -31,8 +31,8 @@ log = logging.getLogger(__name__)
 ACTIVITIES = "/ninjaone/activities"
 ALERTS = "/ninjaone/alerts"
 _CURSOR = "ninjaone.activities"
-#: How far, in seconds of the vendor's clock, the cursor stays behind the newest activity.
-_OVERLAP = 300.0
+#: How far, in ms of the vendor's clock, the cursor stays behind the newest activity.
+_OVERLAP_MS = 300_000
 #: How many rounds an activity waits for a device that cannot be read before it is published without its organization.
 _PATIENCE = 5
 _BATCH = 500
@@ -118,8 +118,7 @@ class AlertPoller:
     async def _publish_round(self, read: ActivitiesRead, failures: list[CallFailed]) -> tuple[bool, set[int]]:
         """Publish what both lists say; returns whether the alert list was read, and the activities that must wait."""
         fresh = [row for row in read.rows if row.id not in self._intake.recent]
-        newest = max((time for _, time in read.marks), default=0.0)
-        self._read_until = max(self._read_until, milliseconds(newest) or 0)
+        self._read_until = max([self._read_until, *(time for _, time in read.marks)])
         early = self._must_learn(fresh)
         asked_at = self._now()
         listing = await self._list(failures) if early else None
@@ -143,6 +142,9 @@ class AlertPoller:
             failures.append(failure)
             return None
         self._conditions.learn(listing.rows)
+        if listing.calls > 1:
+            # Two lists in a row means that nothing failed between them, not even an attempt that was made again.
+            self._book.forget_missing()
         return listing
 
     async def _publish_activities(self, rows: Sequence[ActivityRow], failures: list[CallFailed]) -> set[int]:
@@ -258,9 +260,17 @@ class AlertPoller:
             return
         if read.marks:
             newest = max(time for _, time in read.marks)
-            recent = [id_ for id_, time in read.marks if time > newest - _OVERLAP]
-            limit = min([*recent, *pending]) - 1
-            self._cursor = max(self._cursor, limit)
+            recent = [id_ for id_, time in read.marks if newest and time > newest - _OVERLAP_MS]
+            highest = max(id_ for id_, _ in read.marks)
+            self._cursor = max(self._cursor, min([highest + 1, *recent, *pending]) - 1)
+        elif read.newest is not None and read.newest < self._cursor:
+            log.warning(
+                "ninjaone alerts: the newest activity is %d, %d was read before; going on from there (was the account"
+                " restored, or are these credentials of another one?)",
+                read.newest,
+                self._cursor,
+            )
+            self._cursor = read.newest
         value = orjson.dumps({"activity": self._cursor, "published": self._intake.recent.above(self._cursor)})
         if value != self._remembered:
             await self._log.remember(topics.CURSORS, _CURSOR, value)

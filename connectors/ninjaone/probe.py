@@ -42,11 +42,12 @@ _TOKEN_STEPS: Mapping[Situation, tuple[str, str]] = {
         "the client app may not have the scopes monitoring and management; allow both in the client app, and the"
         " grant type client credentials (API Services, machine-to-machine)",
     ),
-    Situation.FORBIDDEN: (
-        SCOPE,
-        "the client app may not request a token; it must be of the platform API Services (machine-to-machine)",
-    ),
 }
+
+_NO_TOKENS = (
+    SCOPE,
+    "the client app may not request a token; it must be of the platform API Services (machine-to-machine)",
+)
 
 
 async def probe(config: NinjaOneConfig, *, now: Now, sleep: Sleep, jitter: Jitter) -> ProbeResult:
@@ -88,7 +89,8 @@ async def _steps(client: NinjaOneClient, config: NinjaOneConfig) -> ProbeResult:
 
 
 def _token_failed(failure: CallFailed, host: str) -> ProbeResult:
-    step, line = _TOKEN_STEPS.get(failure.situation, (HOST, ""))
+    forbidden = failure.situation is Situation.NO_TOKEN and failure.status == 403
+    step, line = _NO_TOKENS if forbidden else _TOKEN_STEPS.get(failure.situation, (HOST, ""))
     if step != HOST:
         before = {CLIENT_ID: (), SECRET: (CLIENT_ID,), SCOPE: (CLIENT_ID, SECRET)}[step]
         passed = [ProbeStep(step=HOST, ok=True, line=f"{host} answers")]
@@ -96,14 +98,16 @@ def _token_failed(failure: CallFailed, host: str) -> ProbeResult:
         if failure.situation is not Situation.UNAUTHORIZED:
             passed += [ProbeStep(step=name, ok=True, line="accepted") for name in before]
         return ProbeResult(steps=(*passed, ProbeStep(step=step, ok=False, line=line.format(host=host))))
+    # A refusal that is not in NinjaOne's own form, or its web page, comes from something else than the API.
+    stranger = failure.status is not None and 300 <= failure.status <= 499 and failure.kind is Kind.TRANSIENT
     advice = f"base_url must be the host your technicians sign in to, one of {_REGIONS}"
     if failure.situation is Situation.NOT_SENT:
         words = f"{host} cannot be reached; check name, network and proxy; {advice}"
-    elif failure.kind in (Kind.TRANSIENT, Kind.FLOW_CONTROL):
+    elif not stranger and failure.kind in (Kind.TRANSIENT, Kind.FLOW_CONTROL):
         words = f"{host} is in trouble, try again later ({failure.detail})"
     else:
         words = f"{host} does not answer like NinjaOne ({failure.detail}); {advice}"
-    reachable = failure.kind not in (Kind.TRANSIENT, Kind.FLOW_CONTROL)
+    reachable = stranger or failure.kind not in (Kind.TRANSIENT, Kind.FLOW_CONTROL)
     return ProbeResult(steps=(ProbeStep(step=HOST, ok=False, line=words),), reachable=reachable)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 
+from connectors.errors import CallFailed, Kind, Situation
 from connectors.ninjaone.config import NinjaOneConfig
 from connectors.ports import Now
 from connectors.transport import Request, Transport
@@ -59,13 +60,20 @@ class TokenSource:
             },
         )
         asked = self._now()
-        answer = await self._transport.call(request)
+        try:
+            answer = await self._transport.call(request)
+        except CallFailed as failure:
+            if failure.kind is not Kind.PERMANENT:
+                raise
+            # Without a token nothing was asked of the API itself: a 404 here must not read as "that alert is gone".
+            await self._transport.gate.troubled(failure.detail)
+            raise failure.as_situation(Situation.NO_TOKEN) from None
         try:
             token = read_row(TokenAnswer, answer.data)
         except RowError as error:
             raise self._transport.unusable(request, f"the token answer cannot be read: {error}") from None
         self._headers = {"Authorization": f"Bearer {token.access_token}"}
-        self.granted = frozenset(token.scope.split())
+        self.granted = frozenset(token.scope.replace(",", " ").split())
         # A tenth of its life ahead of the end, at most five minutes: 3600 s is renewed after 3300 s, so that a call
         # which starts now (30 s at most) still ends with a valid token.
         margin = min(300.0, token.expires_in / 10)

@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Mapping
 from hmac import compare_digest
+from typing import Any
 
 import orjson
 
@@ -57,12 +58,20 @@ class NinjaOneWebhook:
 
     async def _take(self, headers: Mapping[str, str], body: bytes) -> tuple[int, str]:
         try:
-            row = read_row(ActivityRow, orjson.loads(body))
-            return await self._publish(row)
+            document = orjson.loads(body)
         except orjson.JSONDecodeError as error:
             return await self._keep(headers, body, f"the body is not JSON ({error})")
+        if not isinstance(document, list):
+            return await self._one(headers, document, body)
+        # One activity per request is what captures show; a batch would lose all of them if it were refused for that.
+        answers = [await self._one(headers, entry, orjson.dumps(entry)) for entry in document]
+        return next((answer for answer in answers if answer[0] != 204), (204, ""))
+
+    async def _one(self, headers: Mapping[str, str], document: Any, value: bytes) -> tuple[int, str]:
+        try:
+            return await self._publish(read_row(ActivityRow, document))
         except RowError as error:
-            return await self._keep(headers, body, str(error))
+            return await self._keep(headers, value, str(error))
 
     async def _publish(self, row: ActivityRow) -> tuple[int, str]:
         if row.id in self._intake.recent:

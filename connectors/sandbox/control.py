@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -14,6 +15,9 @@ from starlette.routing import Route
 from connectors.sandbox.answers import ControlError
 from connectors.sandbox.calls import CallLog
 from connectors.sandbox.vendor import Vendor
+
+#: The longest step of the clock in seconds: ten years, so that every time still fits every date format.
+_FARTHEST = 315_576_000
 
 ControlHandler = Callable[[Request], Awaitable[Response]]
 
@@ -43,7 +47,7 @@ async def control_body(request: Request) -> dict[str, Any]:
 def path_int(request: Request, name: str = "id") -> int:
     """A number in the path. Raises ``ControlError`` (404)."""
     text = request.path_params[name]
-    if not str(text).isdigit():
+    if not re.fullmatch(r"[0-9]{1,18}", str(text)):
         raise ControlError(f"'{text}' is not a number", 404)
     return int(text)
 
@@ -53,7 +57,7 @@ def query_int(request: Request, name: str, default: int = 0) -> int:
     text = request.query_params.get(name)
     if text is None:
         return default
-    if not text.lstrip("-").isdigit():
+    if not re.fullmatch(r"-?[0-9]{1,18}", text):
         raise ControlError(f"?{name}= must be a whole number, not '{text}'")
     return int(text)
 
@@ -108,8 +112,10 @@ class _Surface:
     async def clock(self, request: Request) -> Response:
         if request.method == "POST":
             seconds = (await control_body(request)).get("advance")
-            if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or seconds < 0:
-                raise ControlError("clock: 'advance' must be a number of seconds >= 0; time does not run back")
+            if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not 0 <= seconds <= _FARTHEST:
+                raise ControlError(
+                    "clock: 'advance' must be 0 to 315576000 seconds (ten years); time does not run back"
+                )
             self._vendor.clock.advance(float(seconds))
         return control_json(self._vendor.clock.reading())
 

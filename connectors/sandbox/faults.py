@@ -117,7 +117,7 @@ class Faults:
         if unknown:
             raise ControlError(f"fault: unknown key '{sorted(unknown)[0]}'; known: {', '.join(sorted(_KEYS))}")
         kind = body.get("kind")
-        if kind not in CALL_KINDS | WEBHOOK_KINDS:
+        if not isinstance(kind, str) or kind not in CALL_KINDS | WEBHOOK_KINDS:
             raise ControlError(f"fault: unknown kind '{kind}'; known: {', '.join(sorted(CALL_KINDS | WEBHOOK_KINDS))}")
         match, params = _mapping(body, "match"), _mapping(body, "params")
         _check_params(kind, params)
@@ -198,7 +198,22 @@ def _check_params(kind: str, params: Mapping[str, Any]) -> None:
     required = _REQUIRED.get(kind)
     if required is not None and required not in params:
         raise ControlError(f"fault {kind}: params.{required} is missing")
-    for key in ("seconds", "code", "retry_after"):
+    _check_code(kind, params)
+    for key in ("seconds", "retry_after"):
         value = params.get(key)
         if value is not None and (isinstance(value, bool) or not isinstance(value, (int, float)) or value < 0):
             raise ControlError(f"fault {kind}: params.{key} must be a number >= 0")
+
+
+def _check_code(kind: str, params: Mapping[str, Any]) -> None:
+    """A status that HTTP knows, and headers that can be sent: the fault strikes later, where nobody reads an error."""
+    code = params.get("code", 200)
+    if isinstance(code, bool) or not isinstance(code, int) or not 200 <= code <= 599:
+        raise ControlError(f"fault {kind}: params.code must be a whole number from 200 to 599")
+    headers = params.get("headers") or {}
+    if not isinstance(headers, dict) or not all(_is_header(name, value) for name, value in headers.items()):
+        raise ControlError(f"fault {kind}: params.headers must map names to texts of one line")
+
+
+def _is_header(name: str, value: Any) -> bool:
+    return re.fullmatch(r"[A-Za-z0-9-]+", name) is not None and re.fullmatch(r"[ -~]*", str(value)) is not None

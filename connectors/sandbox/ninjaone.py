@@ -9,6 +9,7 @@ import asyncio
 import re
 from collections import deque
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from starlette.routing import Route as ControlRoute
@@ -100,11 +101,14 @@ class NinjaVendor:
         """Throttling first, then the token call's own checks or the bearer token."""
         if call.entity in _OPEN:
             return None
-        return self._throttled() or (
+        refusal = self._throttled() or (
             self._authority.refuse_token_call(call, self._incident())
             if call.entity == "token"
             else self._authority.refuse(call)
         )
+        if refusal is None:
+            return None
+        return replace(refusal, answer=refusal.answer.with_headers({"x-nj-request-id": self._incident()}))
 
     def handle(self, call: Call) -> Answer:
         """Run the handler of the route, and put the request id on its answer."""

@@ -7,31 +7,12 @@ from typing import Any, Protocol
 
 from connectors.sandbox.answers import ControlError
 from connectors.sandbox.journal import By
-from connectors.sandbox.ninjaone_catalogue import CONDITIONS, PRIORITIES, SEVERITIES, Row
+from connectors.sandbox.ninjaone_catalogue import CONDITIONS, Row
 from connectors.sandbox.ninjaone_fleet import derived_uuid
+from connectors.sandbox.ninjaone_shapes import ALERT_SHAPES, alert_spec
 from connectors.sandbox.ninjaone_store import Store
 from connectors.sandbox.settings import Settings
 
-#: What ``POST /_sandbox/alerts`` takes.
-ALERT_KEYS = frozenset(
-    [
-        "deviceId",
-        "organizationId",
-        "sourceType",
-        "sourceConfigUid",
-        "sourceName",
-        "subject",
-        "message",
-        "severity",
-        "priority",
-        "conditionName",
-        "uid",
-        "data",
-        "push",
-        "allowUnknownDevice",
-        "stillTrue",
-    ]
-)
 _BY_TYPE = {condition.source_type: condition for condition in CONDITIONS}
 
 
@@ -67,6 +48,7 @@ class Alerts:
 
         Raises ``ControlError`` for unknown keys, values or devices and for a uid that is active already.
         """
+        spec = alert_spec(spec)
         self._check(spec)
         condition = _BY_TYPE.get(str(spec.get("sourceType", "CONDITION_AGENT_DISK_FREE_SPACE")))
         self._raised += 1
@@ -106,17 +88,18 @@ class Alerts:
         row = {key: value for key, value in row.items() if value is not None}
         self._store.alerts[uid] = row
         self._over.discard(uid)
-        activity = self._emit(self._activity(row, "TRIGGERED", row["message"], row["data"]), push=row["_push"])
+        activity = self._write(row, "TRIGGERED", row["message"], row["data"], row["_push"])
         # One instant for both, as the alert and its activity have on a real account.
-        row["createTime"] = row["updateTime"] = activity["activityTime"]
+        row["createTime"] = row["updateTime"] = activity["activityTime"] if activity is not None else now
         self._store.record("alert", uid, "triggered", by, after=_public(row))
         return row
 
-    def repeat(self, uid: str, *, push: bool = True) -> Row:
-        """A fresh TRIGGERED activity of an active alert. Raises ``ControlError`` (404)."""
+    def repeat(self, uid: str, *, push: bool = True) -> Row | None:
+        """A fresh TRIGGERED activity of an active alert, if it writes any. Raises ``ControlError`` (404)."""
         row = self._active(uid)
-        activity = self._emit(self._activity(row, "TRIGGERED", row["message"], row["data"]), push=push)
-        row["updateTime"] = activity["activityTime"]
+        activity = self._write(row, "TRIGGERED", row["message"], row["data"], push)
+        if activity is not None:
+            row["updateTime"] = activity["activityTime"]
         self._store.record("alert", uid, "repeated", "control")
         return activity
 
@@ -140,7 +123,8 @@ class Alerts:
     def reset_by_api(self, uid: str, *, data: Any, method: str, actor: str) -> None:
         """An accepted reset: the alert leaves the list, a RESET activity is written and pushed."""
         row = self._store.alerts[uid]
-        self._end(row, "RESET", f"{row['message']}: reset by API", data if data is not None else row["data"], True)
+        written = str(self._settings["api_reset_writes"])
+        self._end(row, written, f"{row['message']}: reset by API", data if data is not None else row["data"], True)
         self._store.resets.append({"uid": uid, "t": self._store.clock.now(), "by": actor, "method": method})
         self._store.record("alert", uid, "reset", "api", before=_public(row))
         mode = self._settings["refire_after_reset"]
@@ -163,13 +147,20 @@ class Alerts:
         device_gone = "deviceId" in row and row["deviceId"] not in self._store.fleet.devices
         if row["uid"] in self._store.alerts or row["uid"] in self._over or device_gone:
             return
-        spec = {key: row[key] for key in row if key in ALERT_KEYS and key != "uid"}
+        spec = {key: row[key] for key in row if key in ALERT_SHAPES and key != "uid"}
         if mode == "same_uid":
             spec["uid"] = row["uid"]
         self.trigger({**spec, "push": row["_push"]}, by="vendor")
 
-    def _end(self, row: Row, status_code: str, message: str, data: Any, push: bool) -> Row:
+    def _end(self, row: Row, status_code: str, message: str, data: Any, push: bool) -> Row | None:
         del self._store.alerts[row["uid"]]
+        return self._write(row, status_code, message, data, push)
+
+    def _write(self, row: Row, status_code: str, message: str, data: Any, push: bool) -> Row | None:
+        """Write and push the activity, unless this instance writes none for it."""
+        silent = row["sourceType"] == "AGENT_OFFLINE" and self._settings["offline_writes"] == "nothing"
+        if silent or status_code == "nothing":
+            return None
         return self._emit(self._activity(row, status_code, message, data), push=push)
 
     def _active(self, uid: str) -> Row:
@@ -195,9 +186,6 @@ class Alerts:
         }
 
     def _check(self, spec: Row) -> None:
-        unknown = sorted(set(spec) - ALERT_KEYS)
-        if unknown:
-            raise ControlError(f"alert: unknown key '{unknown[0]}'; known: {', '.join(sorted(ALERT_KEYS))}")
         device, organization = spec.get("deviceId"), spec.get("organizationId")
         if device is None and organization is None:
             raise ControlError("alert: deviceId is missing (or organizationId for an alert without a device)")
@@ -205,13 +193,6 @@ class Alerts:
             raise ControlError(f"alert: no device {device}; allowUnknownDevice: true raises it all the same")
         if device is None and organization not in self._store.fleet.organizations:
             raise ControlError(f"alert: no organization {organization}")
-        _one_of(spec, "severity", SEVERITIES)
-        _one_of(spec, "priority", PRIORITIES)
-
-
-def _one_of(spec: Row, key: str, allowed: tuple[str, ...]) -> None:
-    if key in spec and spec[key] is not None and spec[key] not in allowed:
-        raise ControlError(f"alert: {key} cannot be {spec[key]!r}; allowed: {', '.join(allowed)}")
 
 
 def _public(row: Row) -> Row:

@@ -64,7 +64,7 @@ class Authority:
     def refuse_token_call(self, call: Call, incident: str) -> Refusal | None:
         """Why a token call is refused: unknown client, wrong secret, unknown grant, bad scope."""
         form = _form(call)
-        if not compare_digest(form.get("client_id", ""), self.client_id) or not self.active:
+        if not compare_digest(form.get("client_id", "").encode(), self.client_id.encode()) or not self.active:
             answer = json_answer({"resultCode": "Client app not exist", "incidentId": incident}, 404)
             return Refusal(answer=answer, auth="unknown_client", why="the client id is unknown or the app is inactive")
         if not compare_digest(form.get("client_secret", "").encode(), self.secret.encode()):
@@ -122,7 +122,9 @@ class Authority:
         return None
 
     def _needed_scope(self, call: Call) -> str:
-        return "monitoring" if call.method in _READS or call.entity == "webhook" else "management"
+        if call.method in _READS or call.entity == "webhook":
+            return "monitoring"
+        return str(self._settings["reset_scope"]) if call.entity == "alerts" else "management"
 
     def _granted(self, form: dict[str, str]) -> frozenset[str]:
         """Asked scopes that the app has; nothing asked means all of the app's."""

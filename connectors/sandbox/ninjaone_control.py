@@ -14,48 +14,15 @@ from connectors.sandbox.ninjaone_alerts import Alerts, Emit
 from connectors.sandbox.ninjaone_auth import Authority
 from connectors.sandbox.ninjaone_catalogue import Row
 from connectors.sandbox.ninjaone_changes import change_device, node_activity
-from connectors.sandbox.ninjaone_devices import BASE_FIELDS, Device, DeviceFactory
+from connectors.sandbox.ninjaone_devices import Device, DeviceFactory
 from connectors.sandbox.ninjaone_fleet import add_organization, derived_uuid
+from connectors.sandbox.ninjaone_shapes import CLEAR_SHAPES, ORGANIZATION_SHAPES, checked, device_fields
 from connectors.sandbox.ninjaone_store import Store
 from connectors.sandbox.ninjaone_views import Views
 from connectors.sandbox.ninjaone_webhook import Webhook
 
-#: Parts of a device that a control call may set: the wire fields, and what has end points of its own.
-_OWN_PARTS = frozenset({"disks", "interfaces", "software", "services", "customFields"})
-_DEVICE_KEYS = (
-    frozenset(BASE_FIELDS)
-    | frozenset(
-        [
-            "ipAddresses",
-            "macAddresses",
-            "publicIP",
-            "notes",
-            "os",
-            "system",
-            "memory",
-            "processors",
-            "volumes",
-            "lastLoggedInUser",
-        ]
-    )
-    | frozenset(
-        [
-            "deviceType",
-            "cpuMhz",
-            "cpuModel",
-            "memorySize",
-            "model",
-            "name",
-            "cpuCores",
-            "serviceTag",
-            "vendor",
-            "version",
-            "buildNumber",
-        ]
-    )
-    | _OWN_PARTS
-)
-_FIXED = frozenset({"id", "references"})
+#: A device keeps its id, and its references are made for each answer.
+_FIXED = frozenset({"id"})
 
 
 class Control:
@@ -94,26 +61,28 @@ class Control:
     async def clear_alert(self, request: Request) -> Response:
         """``{statusCode?, message?, push?}``."""
         body = await _known(request, "statusCode", "message", "push")
+        push = _flag(body, "push", True)
+        checked("clear", body, CLEAR_SHAPES)
         uid = request.path_params["uid"]
         activity = self._alerts.clear(
             uid,
             status_code=str(body.get("statusCode", "RESET")),
             message=body.get("message"),
-            push=_flag(body, "push", True),
+            push=push,
         )
-        return control_json({"uid": uid, "activityId": activity["id"] if activity is not None else None})
+        return control_json({"uid": uid, "activityId": _id_of(activity)})
 
     async def repeat_alert(self, request: Request) -> Response:
         """``{push?}``: one more TRIGGERED activity of an active alert."""
         body = await _known(request, "push")
         activity = self._alerts.repeat(request.path_params["uid"], push=_flag(body, "push", True))
-        return control_json({"uid": activity["seriesUid"], "activityId": activity["id"]})
+        return control_json({"uid": request.path_params["uid"], "activityId": _id_of(activity)})
 
     async def create_device(self, request: Request) -> Response:
         """Any device fields (organizationId and nodeClass at least help); the rest is made up like the fleet."""
         body = await control_body(request)
         push = _flag(body, "push", True)
-        fields = _device_fields(body, fixed=_FIXED - {"id"})
+        fields = device_fields(body)
         device = self._new_device(fields)
         self._store.fleet.devices[device.id] = device
         row = self._views.device_detailed(device)
@@ -126,8 +95,8 @@ class Control:
         device = self._device(request)
         body = await control_body(request)
         push = _flag(body, "push", True)
-        fields = _device_fields(body, fixed=_FIXED)
-        self._check_references(fields)
+        fields = device_fields(body, fixed=_FIXED)
+        self._check_references(fields, device.row["organizationId"])
         _set_own_parts(device, fields)
         change_device(self._store, self._emit, device, fields, by="control", push=push)
         return control_json(self._views.device_detailed(device))
@@ -146,7 +115,8 @@ class Control:
     async def create_organization(self, request: Request) -> Response:
         """``{name, description?}``; it gets a location."""
         body = await _known(request, "name", "description", "push")
-        if not isinstance(body.get("name"), str) or not body["name"].strip():
+        push = _flag(body, "push", True)
+        if "name" not in checked("organization", body, ORGANIZATION_SHAPES):
             raise ControlError("organization: name is missing")
         row = add_organization(
             self._store.fleet,
@@ -155,7 +125,7 @@ class Control:
             description=str(body.get("description", "")),
         )
         self._store.record("organization", row["id"], "created", "control", after=dict(row))
-        self._tell_client(row, "CLIENT_CREATED", _flag(body, "push", True))
+        self._tell_client(row, "CLIENT_CREATED", push)
         return control_json(self._views.organization_detailed(row))
 
     async def change_organization(self, request: Request) -> Response:
@@ -166,7 +136,7 @@ class Control:
         if row is None:
             raise ControlError(f"no organization {request.path_params['id']}", 404)
         before = dict(row)
-        row |= body
+        row |= checked("organization", body, ORGANIZATION_SHAPES)
         self._store.record("organization", row["id"], "changed", "control", before=before, after=dict(row))
         self._tell_client(row, "CLIENT_UPDATED", push)
         return control_json(self._views.organization_detailed(row))
@@ -226,13 +196,17 @@ class Control:
                 device.row[key] = value
         return device
 
-    def _check_references(self, fields: Row) -> None:
+    def _check_references(self, fields: Row, organization: int | None = None) -> None:
+        """``organization`` is the one the device has now."""
         fleet = self._store.fleet
         for key, rows in (("organizationId", fleet.organizations), ("locationId", fleet.locations), ("nodeRoleId", fleet.roles)):  # fmt: skip
             if key in fields and fields[key] not in rows:
                 raise ControlError(f"device: {key} {fields[key]!r} does not exist")
         if "organizationId" in fields and "locationId" not in fields:
             fields["locationId"] = fleet.locations_of(fields["organizationId"])[0]["id"]
+        place = fleet.locations.get(fields.get("locationId", 0))
+        if place is not None and place["organizationId"] != fields.get("organizationId", organization):
+            raise ControlError(f"device: location {place['id']} is not one of its organization")
 
     def _device(self, request: Request) -> Device:
         device = self._store.fleet.devices.get(path_int(request))
@@ -265,6 +239,10 @@ def client_shown(authority: Authority) -> Row:
     }
 
 
+def _id_of(activity: Row | None) -> int | None:
+    return int(activity["id"]) if activity is not None else None
+
+
 async def _known(request: Request, *keys: str) -> dict[str, Any]:
     body = await control_body(request)
     unknown = sorted(set(body) - set(keys))
@@ -278,13 +256,6 @@ def _flag(body: dict[str, Any], key: str, default: bool) -> bool:
     if not isinstance(value, bool):
         raise ControlError(f"'{key}' must be true or false")
     return value
-
-
-def _device_fields(body: Row, *, fixed: frozenset[str]) -> Row:
-    for key in body:
-        if key not in _DEVICE_KEYS or key in fixed:
-            raise ControlError(f"device: '{key}' cannot be set; known: {', '.join(sorted(_DEVICE_KEYS - fixed))}")
-    return dict(body)
 
 
 def _set_own_parts(device: Device, fields: Row) -> None:

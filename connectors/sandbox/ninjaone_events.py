@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from http import HTTPStatus
 from typing import Any
 
 from connectors.sandbox.answers import Answer, empty_answer, json_answer
@@ -89,9 +90,10 @@ class EventsApi:
             raise ApiError(403, "user_context_required", "user_context_required")
         uid = call.params["uid"]
         if uid not in self._store.alerts:
-            if self._settings["second_reset"] == 204:
+            status = int(self._settings["second_reset"])
+            if status == 204:
                 return empty_answer()
-            raise ApiError(404, "HTTP 404 Not Found")
+            raise ApiError(status, f"HTTP {status} {HTTPStatus(status).phrase}")
         if not call.stale:
             self._alerts.reset_by_api(uid, data=data, method=call.method, actor=call.actor)
         return empty_answer() if self._settings["reset_status"] == 204 else json_answer({})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeVar
 
@@ -20,7 +21,7 @@ def int_param(call: Call, name: str, *, minimum: int = 0, maximum: int | None = 
     text = call.query(name)
     if text is None:
         return None
-    if not text.lstrip("-").isdigit():
+    if not re.fullmatch(r"-?[0-9]{1,18}", text):
         raise ApiError(400, f"{name} must be a whole number")
     value = int(text)
     if value < minimum or (maximum is not None and value > maximum):

@@ -12,6 +12,7 @@ from connectors.sandbox.settings import Settings
 #: Values no client can know, for the switch ``unknown_enums``; they name the simulator, so nobody takes them for real.
 NEW_CLASS, NEW_SEVERITY, NEW_HEALTH = "SIMULATED_NEW_CLASS", "SIMULATED_NEW_SEVERITY", "SIMULATED_NEW_HEALTH"
 
+_TIMES = ("createTime", "updateTime", "activityTime", "created", "lastContact", "lastUpdate")
 _ALERT_EXTRAS = ("severity", "priority", "conditionName", "conditionHealthStatus", "useGlobalHealthStatus")
 
 
@@ -69,13 +70,13 @@ class Views:
         references = self._references(row, expand)
         if references:
             row["references"] = references
-        return row
+        return self._timed(row)
 
     def _maintenance(self, device: Device) -> Row | None:
         window = device.row.get("maintenance")
         if window is None or window.get("end", float("inf")) <= self._store.clock.now():
             return None
-        begun = window["start"] <= self._store.clock.now()
+        begun = window.get("start", 0.0) <= self._store.clock.now()
         return {"status": "IN_MAINTENANCE" if begun else "PENDING", **window}
 
     def _references(self, row: Row, expand: Collection[str]) -> Row:
@@ -108,7 +109,7 @@ class Views:
         device = self._store.fleet.devices.get(row.get("deviceId", -1))
         if device is not None and self._settings["alert_device"] == "present":
             shown["device"] = self.device_base(device)
-        return shown
+        return self._timed(shown)
 
     def activity(self, row: Row, language: str | None = None) -> Row:
         """An activity with its localized texts; severity of conditions only where the switch says so."""
@@ -119,4 +120,9 @@ class Views:
         spoken = language or self._settings["language"]
         shown["status"] = text_of(row["statusCode"], spoken)
         shown["type"] = text_of(row["activityType"], spoken)
-        return shown
+        return self._timed(shown)
+
+    def _timed(self, row: Row) -> Row:
+        if self._settings["timestamps"] == "whole":
+            row |= {key: int(row[key]) for key in _TIMES if key in row}
+        return row

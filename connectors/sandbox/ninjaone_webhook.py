@@ -48,7 +48,7 @@ class Webhook:
         if not isinstance(body, dict):
             raise ApiError(400, "the webhook configuration must be an object")
         _check_url(body.get("url"))
-        _check_activities(body.get("activities"))
+        _check_activities(body.get("activities"), any_key=self._settings["webhook_activity_keys"] == "any")
         _check_lists(body)
         self._config = body
         self._generation += 1
@@ -114,7 +114,8 @@ class Webhook:
         activities = config.get("activities")
         if not activities:
             return True
-        codes = activities.get(activity["activityType"], [])
+        # ``statusCode`` is only there where the switch allows such keys: then it chooses among all types.
+        codes = activities.get(activity["activityType"], activities.get("statusCode", []))
         return "*" in codes or activity["statusCode"] in codes
 
     def _every(self, switch: str) -> bool:
@@ -152,13 +153,13 @@ def _check_url(url: Any) -> None:
         raise ApiError(400, "url must be an https address")
 
 
-def _check_activities(activities: Any) -> None:
+def _check_activities(activities: Any, *, any_key: bool) -> None:
     if activities is None:
         return
     if not isinstance(activities, dict):
         raise ApiError(400, "activities must map an activityType to a list of statusCodes")
     for name, codes in activities.items():
-        if name not in ACTIVITY_TYPES:
+        if name not in ACTIVITY_TYPES and not any_key:
             raise ApiError(400, f"activities: '{name}' is not an activityType")
         if not isinstance(codes, list) or not all(isinstance(code, str) for code in codes):
             raise ApiError(400, f"activities: '{name}' must have a list of statusCodes or ['*']")

@@ -9,6 +9,9 @@ from dataclasses import dataclass
 from connectors.sandbox.answers import Answer
 from connectors.sandbox.vendor import Call
 
+#: A number that Python and every client can hold.
+_WHOLE = re.compile(r"[0-9]{1,18}")
+
 Handler = Callable[[Call], Answer]
 
 
@@ -53,7 +56,7 @@ class Routes:
                 continue
             params = match.groupdict()
             item = params.get(route.item)
-            item_id: str | int | None = int(item) if item is not None and item.isdigit() else item
+            item_id: str | int | None = int(item) if item is not None and _WHOLE.fullmatch(item) else item
             if route.method == method:
                 return Found(route, route.entity, params, item_id)
             known = known or Found(None, route.entity, params, item_id)
@@ -66,5 +69,5 @@ class Routes:
                 expression += re.escape(part)
                 continue
             name, _, kind = part[1:-1].partition(":")
-            expression += f"(?P<{name}>{ {'int': '[0-9]+', 'path': '.+'}.get(kind, '[^/]+') })"
+            expression += f"(?P<{name}>{ {'int': '[0-9]{1,18}', 'path': '.+'}.get(kind, '[^/]+') })"
         return re.compile(expression, self._flags)

@@ -36,9 +36,27 @@ def test_a_page_that_comes_twice_is_refused():
         pages.take([1, 2])
 
 
-def test_a_page_with_a_row_twice_is_refused():
-    with pytest.raises(PagingError):
-        AfterPages(3).take([1, 1])
+def test_a_row_that_comes_twice_counts_once_and_the_list_goes_on():
+    pages = AfterPages(3)
+    pages.take([1, 2, 2])
+    pages.take([2, 3, 4])
+    assert dict(pages.next())["after"] == "4"
+    pages.take([4])
+    assert pages.next() is None
+
+
+def test_an_instance_that_gives_its_whole_list_whatever_is_asked_is_read_in_two_requests():
+    pages = AfterPages(1000)
+    pages.take(range(1, 61))
+    pages.take(range(1, 61))
+    assert pages.next() is None
+
+
+def test_a_page_that_jumps_back_goes_on_behind_its_news():
+    pages = AfterPages(4)
+    pages.take([1, 2, 3, 4])
+    pages.take([3, 4, 5, 6])
+    assert dict(pages.next())["after"] == "6"
 
 
 def test_rows_without_a_readable_id_do_not_end_the_list_early():
@@ -66,20 +84,26 @@ def test_a_report_whose_cursor_jumps_back_is_refused():
         pages.take(10, "c", 10)
 
 
-def read_above(ids, above, *, size, newest_first):
-    """A vendor's activities; ``newer_first`` says which end of a gap ``newerThan`` serves when it is larger than a page."""
+def read_above(ids, above, *, size, newest_first, cap=None, inclusive=False, deaf=False):
+    """A vendor's activities; ``newest_first`` says which end of a gap ``newerThan`` serves when it is larger than a page.
+
+    ``cap`` rows come at most, whatever is asked; ``inclusive`` bounds are part of the page; ``deaf``: newerThan is
+    not listened to.
+    """
     pages, read = ActivityPages(above, size), set()
+    size = min(size, cap or size)
+    edge = 1 if inclusive else 0
     for _ in range(10_000):
         params = pages.next()
         if params is None:
             return read
         query = dict(params)
         if "olderThan" in query:
-            page = [id_ for id_ in ids if id_ < int(query["olderThan"])][-size:]
+            page = [id_ for id_ in ids if id_ < int(query["olderThan"]) + edge][-size:]
         else:
-            newer = [id_ for id_ in ids if id_ > int(query["newerThan"])]
+            newer = [id_ for id_ in ids if deaf or id_ > int(query["newerThan"]) - edge]
             page = newer[-size:] if newest_first else newer[:size]
-        pages.take(list(reversed(page)))
+        pages.take(list(reversed(page)), last=max(ids, default=None))
         read.update(id_ for id_ in page if id_ > above)
     raise AssertionError("the paginator does not end")
 
@@ -90,6 +114,30 @@ def test_every_activity_above_the_cursor_is_read_whichever_end_comes_first(ids, 
     assert read_above(ordered, above, size=size, newest_first=newest_first) == {id_ for id_ in ids if id_ > above}
 
 
+@given(
+    st.sets(st.integers(1, 300)), st.integers(0, 300), st.integers(10, 40), st.booleans(), st.booleans(), st.booleans()
+)
+def test_nothing_is_missed_where_an_instance_gives_less_or_more_than_it_was_asked_for(
+    ids, above, cap, inclusive, newest_first, deaf
+):
+    ordered = sorted(ids)
+    told = read_above(
+        ordered, above, size=1000, cap=cap, newest_first=newest_first or deaf, inclusive=inclusive, deaf=deaf
+    )
+    assert told == {id_ for id_ in ids if id_ > above}
+
+
+def test_the_page_cap_of_an_instance_is_learned_by_one_look_back():
+    pages = ActivityPages(100)
+    pages.take(range(101, 121))
+    assert dict(pages.next())["olderThan"] == "101"
+    pages.take(range(1, 101))
+    pages.take([])
+    later = ActivityPages(120, largest=pages.largest)
+    later.take(range(121, 151))
+    assert later.next() is None
+
+
 def test_a_quiet_poll_is_one_request():
     pages = ActivityPages(100)
     assert dict(pages.next()) == {"newerThan": "100", "pageSize": "1000"}
@@ -97,9 +145,17 @@ def test_a_quiet_poll_is_one_request():
     assert pages.next() is None
 
 
-def test_activities_that_are_not_newer_are_a_cursor_jump_back():
-    with pytest.raises(PagingError, match="newer than 100 were asked for, 99 came"):
-        ActivityPages(100).take([101, 99])
+def test_activities_that_are_older_although_there_are_newer_ones_are_refused():
+    with pytest.raises(PagingError, match="newer than 100 were asked for, 98 came"):
+        ActivityPages(100).take([99, 98], last=105)
+
+
+def test_activities_at_or_below_the_cursor_are_dropped_and_what_is_above_is_asked_for_once_more():
+    pages = ActivityPages(100)
+    pages.take([101, 100, 99], last=101)
+    assert dict(pages.next())["newerThan"] == "101"
+    pages.take([101, 100], last=101)
+    assert pages.next() is None
 
 
 def test_activities_that_are_not_older_are_a_loop():

@@ -227,7 +227,7 @@ class TestFaults:
         [
             ({"kind": "explode"}, "unknown kind 'explode'"),
             ({"kind": "delay"}, "params.seconds is missing"),
-            ({"kind": "status", "params": {"code": "x"}}, "params.code must be a number"),
+            ({"kind": "status", "params": {"code": "x"}}, "params.code must be a whole number from 200 to 599"),
             ({"kind": "html", "match": {"verb": "GET"}}, "unknown match 'verb'"),
             ({"kind": "html", "match": {"path": "("}}, "not a regular expression"),
             ({"kind": "html", "count": -2}, "'count' must be a whole number"),
@@ -251,14 +251,14 @@ class TestSettings:
             assert flat["second_reset"] == 404
             described = await it.control("GET", "settings?describe=1")
             assert set(described) == set(flat)
-            assert described["second_reset"]["values"] == "404, 204"
+            assert described["second_reset"]["values"] == "404, 410, 400, 204"
             assert all(row["doc"] for row in described.values())
 
     @pytest.mark.parametrize(
         ("body", "words"),
         [
             ({"second_rest": 204}, "did you mean 'second_reset'?"),
-            ({"second_reset": 500}, "allowed: 404, 204"),
+            ({"second_reset": 500}, "allowed: 404, 410, 400, 204"),
             ({"latency_ms": True}, "cannot be true"),
             ({"default_page_size": 0}, "int >= 1"),
             ({"missing_paths": "("}, "allowed: regex"),
