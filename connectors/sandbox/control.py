@@ -15,6 +15,9 @@ from connectors.sandbox.answers import ControlError
 from connectors.sandbox.calls import CallLog
 from connectors.sandbox.vendor import Vendor
 
+#: A hundred years of seconds: beyond the year 9999 no time can be written any more, and nobody needs more than this.
+_FURTHEST = 100 * 366 * 86_400
+
 ControlHandler = Callable[[Request], Awaitable[Response]]
 
 
@@ -42,9 +45,9 @@ async def control_body(request: Request) -> dict[str, Any]:
 
 def path_int(request: Request, name: str = "id") -> int:
     """A number in the path. Raises ``ControlError`` (404)."""
-    text = request.path_params[name]
-    if not str(text).isdigit():
-        raise ControlError(f"'{text}' is not a number", 404)
+    text = str(request.path_params[name])
+    if not _is_number(text):
+        raise ControlError(f"'{text[:40]}' is not a number", 404)
     return int(text)
 
 
@@ -53,9 +56,13 @@ def query_int(request: Request, name: str, default: int = 0) -> int:
     text = request.query_params.get(name)
     if text is None:
         return default
-    if not text.lstrip("-").isdigit():
-        raise ControlError(f"?{name}= must be a whole number, not '{text}'")
+    if not _is_number(text.removeprefix("-")):
+        raise ControlError(f"?{name}= must be a whole number, not '{text[:40]}'")
     return int(text)
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) <= 18
 
 
 def control_app(vendor: Vendor, calls: CallLog) -> Starlette:
@@ -74,7 +81,9 @@ def control_app(vendor: Vendor, calls: CallLog) -> Starlette:
 
 
 async def _refused(request: Request, error: Exception) -> Response:
-    return control_json({"error": str(error)}, error.status if isinstance(error, ControlError) else 400)
+    return control_json(
+        {"error": " ".join(str(error).split())}, error.status if isinstance(error, ControlError) else 400
+    )
 
 
 async def _no_route(request: Request, error: Exception) -> Response:
@@ -110,6 +119,8 @@ class _Surface:
             seconds = (await control_body(request)).get("advance")
             if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or seconds < 0:
                 raise ControlError("clock: 'advance' must be a number of seconds >= 0; time does not run back")
+            if self._vendor.clock.offset + seconds > _FURTHEST:
+                raise ControlError(f"clock: 'advance' may lead {_FURTHEST:,} seconds (a hundred years) ahead in all")
             self._vendor.clock.advance(float(seconds))
         return control_json(self._vendor.clock.reading())
 

@@ -233,6 +233,18 @@ class TestFaults:
             ({"kind": "html", "count": -2}, "'count' must be a whole number"),
             ({"kind": "html", "parms": {}}, "unknown key 'parms'"),
             ({"kind": "throttle", "params": {"after": 1}}, "unknown parameter 'after'"),
+            ({"kind": ["delay"]}, "unknown kind"),
+            ({"kind": "a\nb"}, "unknown kind"),
+            ({"kind": "status", "params": {"code": 0}}, "HTTP status from 200 to 599"),
+            ({"kind": "status", "params": {"code": 99999}}, "HTTP status from 200 to 599"),
+            ({"kind": "html", "params": {"code": 500.5}}, "HTTP status from 200 to 599"),
+            ({"kind": "status", "params": {"code": 500, "headers": [1]}}, "params.headers"),
+            ({"kind": "status", "params": {"code": 500, "headers": {"A": "b\r\nc"}}}, "params.headers"),
+            ({"kind": "status", "params": {"code": 500, "after_commit": "yes"}}, "true or false"),
+            ({"kind": "html", "match": {"method": "FETCH"}}, "match.method 'FETCH'"),
+            ({"kind": "html", "match": {"path": 5}}, "match.path must be a text"),
+            ({"kind": "html", "match": {"statusCode": []}}, "match.statusCode"),
+            ({"kind": "html", "match": []}, "'match' must be an object"),
         ],
     )
     async def test_a_fault_that_is_not_understood_is_refused_in_one_line(self, body: object, words: str) -> None:
