@@ -8,6 +8,7 @@ writes never, except after one renewal of the credentials, since a refused write
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -306,7 +307,7 @@ def _retry_after(response: httpx.Response) -> float | None:
     value = response.headers.get("retry-after")
     if value is None:
         return None
-    if value.strip().isdigit():
+    if re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?", value.strip()):
         return float(value)
     try:
         then = parsedate_to_datetime(value)

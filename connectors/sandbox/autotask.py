@@ -128,6 +128,8 @@ class AutotaskVendor:
             return empty_answer(401, {"WWW-Authenticate": 'Basic Realm="sandbox"', **headers})
         if status >= 500:
             return json_answer({"errors": [_FAULT_TEXT], "errorId": 54634}, status, headers)
+        if status in (404, 405):
+            return json_answer({"Message": "No HTTP resource was found that matches the request."}, status, headers)
         return json_answer({"errors": ["The request was refused."]}, status, headers)
 
     def _target(self, call: Call) -> Target:

@@ -17,7 +17,7 @@ from connectors.autotask.observation import TicketPublisher
 from connectors.autotask.poller import AutotaskPoller, PollerSettings
 from connectors.autotask.webhook import AutotaskWebhook
 from connectors.autotask.webhook_setup import WebhookSetup
-from connectors.errors import CallFailed
+from connectors.errors import CallFailed, Kind
 from connectors.ninjaone.connector import NinjaOneConnector
 from connectors.ninjaone.webhook_setup import WebhookRefused
 from connectors.ninjaone.webhook_setup import set_up as set_up_ninjaone
@@ -175,9 +175,10 @@ class ConnectorsRole:
             if setup is not None:
 
                 async def set_up() -> str:
-                    if setup.state is None or not setup.state.delivering or not (await setup.check()).delivering:
-                        await setup.ensure()
-                    state = setup.state
+                    known = setup.state is not None and setup.state.delivering
+                    state = await (setup.check() if known else setup.ensure())
+                    if known and not state.delivering:
+                        state = await setup.ensure()
                     if not state.delivering:
                         raise WebhookRefused("; ".join(state.findings) or "Autotask does not deliver yet")
                     return f"Autotask sends ticket changes to {url}"
@@ -205,7 +206,8 @@ class ConnectorsRole:
                 if side.webhook != told:
                     log.info("%s", side.webhook)
             except (WebhookRefused, CallFailed, CallsSuspended) as error:
-                side.webhook, wait = str(error), SET_UP_AGAIN_S
+                refused = isinstance(error, CallFailed) and error.kind is Kind.PERMANENT
+                side.webhook, wait = str(error), LOOK_AGAIN_S if refused else SET_UP_AGAIN_S
                 log.warning("webhook: %s; polling goes on, and this is tried again", error)
             await self._first([gate.reopened(), *([self._here.clock.sleep(wait)] if wait is not None else [])])
 
