@@ -78,6 +78,11 @@ def _text(pattern: str) -> re.Pattern[str]:
     return re.compile(pattern, re.IGNORECASE)
 
 
+#: The words on record are "IntegrationCode is invalid." and "does not have the adequate permissions"; the others are
+#: the same said otherwise, since texts change and the status (500) says nothing.
+_CODE = r"(integration ?code|tracking identifier).{0,20}(invalid|not valid|unknown)|invalid.{0,10}integration ?code"
+_RIGHTS = r"adequate permission|insufficient (permission|right)|not have (the )?permission|permission denied"
+
 SIGNS: tuple[Sign, ...] = (
     # NinjaOne: an unknown client id is often the right one at the wrong region (probed: 404 with this resultCode).
     Sign("ninjaone", 400, 404, Situation.UNKNOWN_CLIENT, _text("client app not exist")),
@@ -90,10 +95,10 @@ SIGNS: tuple[Sign, ...] = (
     # The API says no in JSON. A web page with such a status is a gateway's, and says nothing about alert or device.
     Sign("ninjaone", 403, 410, Situation.HTML_PAGE, _text(r"\A\s*<")),
     # Autotask's zone lookup does not know the user (measured by others: 500 with this text).
-    Sign("autotask", 400, 500, Situation.UNKNOWN_USER, _text("zone information could not be determined"), Shape.ERRORS),
+    Sign("autotask", 400, 500, Situation.UNKNOWN_USER, _text("zone information could not be"), Shape.ERRORS),
     # Autotask answers 500 to bad codes, missing rights and bad input alike; the text tells them apart.
-    Sign("autotask", 200, 500, Situation.WRONG_TRACKING_IDENTIFIER, _text("integrationcode is invalid"), Shape.ERRORS),
-    Sign("autotask", 401, 500, Situation.LOCKED, _text("account has been locked|user is locked")),
+    Sign("autotask", 200, 500, Situation.WRONG_TRACKING_IDENTIFIER, _text(_CODE), Shape.ERRORS),
+    Sign("autotask", 401, 500, Situation.LOCKED, _text("account (has been|is) locked|user is locked")),
     Sign(
         "autotask",
         400,
@@ -102,10 +107,12 @@ SIGNS: tuple[Sign, ...] = (
         _text(r"thread (count|threshold|limit)|concurrent (thread|request)"),
     ),
     Sign("autotask", 400, 599, Situation.THROTTLED, _text(r"(request|usage) (threshold|limit)|exceeded .*threshold")),
-    Sign("autotask", 200, 500, Situation.FORBIDDEN, _text("adequate permissions"), Shape.ERRORS),
+    Sign("autotask", 200, 500, Situation.FORBIDDEN, _text(_RIGHTS), Shape.ERRORS),
     Sign("autotask", 200, 500, Situation.NOT_FOUND, _text("no matching records found"), Shape.ERRORS),
     # These statuses speak for themselves, whatever texts come along.
     Sign("autotask", 401, 401, Situation.UNAUTHORIZED),
+    Sign("autotask", 403, 403, Situation.FORBIDDEN),
+    Sign("autotask", 404, 404, Situation.NOT_FOUND),
     Sign("autotask", 429, 429, Situation.THROTTLED),
     Sign("autotask", 200, 500, Situation.REFUSED_INPUT, shape=Shape.ERRORS),
     Sign("autotask", 200, 299, Situation.SERVER_ERROR, shape=Shape.ERRORS_WITH_ID),
@@ -283,9 +290,16 @@ def recognise(vendor: ConnectionName, *, status: int, body: bytes, document: Any
 
 def shape_of(document: Any) -> Shape:
     """Which of the forms that tell situations apart a decoded body has."""
-    if not isinstance(document, dict) or not isinstance(document.get("errors"), list) or not document["errors"]:
+    errors = _member(document, "errors")
+    if not isinstance(errors, list | str) or not errors:
         return Shape.ANY
-    return Shape.ERRORS if document.get("errorId") is None else Shape.ERRORS_WITH_ID
+    return Shape.ERRORS if _member(document, "errorId") is None else Shape.ERRORS_WITH_ID
+
+
+def _member(document: Any, name: str) -> Any:
+    if not isinstance(document, dict):
+        return None
+    return next((value for key, value in document.items() if str(key).lower() == name.lower()), None)
 
 
 def vendor_words(document: Any) -> str:
@@ -310,10 +324,10 @@ def vendor_words(document: Any) -> str:
             value = value.get("code")
         if value not in (None, "") and str(value) not in words:
             words.append(str(value))
-    errors = document.get("errors")
-    if isinstance(errors, list):
-        words.extend(str(entry) for entry in errors[:3])
-    incident = document.get("incidentId") or document.get("errorId")
+    errors = _member(document, "errors")
+    if isinstance(errors, list | str):
+        words.extend(str(entry) for entry in ([errors] if isinstance(errors, str) else errors[:3]))
+    incident = document.get("incidentId") or _member(document, "errorId")
     if incident is not None:
         words.append(f"(incident {incident})")
     return " ".join(words)

@@ -307,7 +307,7 @@ def _retry_after(response: httpx.Response) -> float | None:
     value = response.headers.get("retry-after")
     if value is None:
         return None
-    if re.fullmatch(r"\s*[0-9]{1,9}(\.[0-9]+)?\s*", value):
+    if re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?", value.strip()):
         return float(value)
     try:
         then = parsedate_to_datetime(value)

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Annotated, Any
 
+import orjson
 from pydantic import BaseModel, BeforeValidator, ConfigDict, model_validator
 
 from schemas.envelope import DecodeError, epoch_ms
@@ -33,6 +34,36 @@ Instant = Annotated[int, BeforeValidator(_instant)]
 @cache
 def _fields_of(model: type[BaseModel]) -> dict[str, str]:
     return {name.replace("_", ""): name for name in model.model_fields}
+
+
+def member(document: Any, name: str) -> Any:
+    """A member of a JSON object without regard to case, ``None`` where there is none or no object."""
+    if not isinstance(document, Mapping):
+        return None
+    if name in document:
+        return document[name]
+    return next((value for key, value in document.items() if str(key).lower() == name.lower()), None)
+
+
+def _text(value: Any) -> Any:
+    """Text as it is, everything else the way JSON writes it: a value that is shown, compared and never calculated with."""
+    return value if isinstance(value, str) else orjson.dumps(value).decode()
+
+
+def _pairs(value: Any) -> Any:
+    """An object as it is, a list of names and values as an object, anything else as nothing."""
+    if isinstance(value, Mapping):
+        return value
+    if not isinstance(value, list):
+        return {}
+    return {str(member(entry, "name")): member(entry, "value") for entry in value if member(entry, "name") is not None}
+
+
+def _whole(value: Any) -> Any:
+    """A whole number, ``None`` for anything else."""
+    if isinstance(value, str) and value.isascii() and value.isdigit():
+        return int(value)
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 class Wire(BaseModel):
@@ -65,7 +96,7 @@ class UserDefinedValue(Wire):
     """A user-defined field of a row: always text on the wire, whatever its type."""
 
     name: str
-    value: str = ""
+    value: Annotated[str, BeforeValidator(_text)] = ""
 
 
 class Ticket(Wire):
@@ -133,10 +164,11 @@ class NamedRow(Wire):
 class PicklistValue(Wire):
     """An entry of a picklist. ``value`` is text in metadata, while rows carry the number."""
 
-    value: str
+    value: str = ""
     label: str = ""
     is_active: bool = True
     is_default_value: bool = False
+    is_system: bool = False
     parent_value: str = ""
 
 
@@ -164,13 +196,23 @@ class UserDefinedFieldInfo(Wire):
     is_pick_list: bool = False
 
 
+def _access(value: Any) -> Any:
+    """0 nothing, 1 everything, 2 restricted; older answers write it in words. What is not known is taken for allowed."""
+    if isinstance(value, str) and not value.isdigit():
+        return {"none": 0, "restricted": 2}.get(value.strip().lower(), 1)
+    return int(value) if isinstance(value, bool) else value
+
+
+Access = Annotated[int, BeforeValidator(_access)]
+
+
 class EntityInfo(Wire):
     """What the API user may do with an entity: 0 nothing, 1 everything, 2 what its restrictions leave."""
 
     name: str = ""
-    user_access_for_query: int = 1
-    user_access_for_create: int = 1
-    user_access_for_update: int = 1
+    user_access_for_query: Access = 1
+    user_access_for_create: Access = 1
+    user_access_for_update: Access = 1
 
 
 class Threshold(Wire):
@@ -203,7 +245,7 @@ class WebhookPayload(Wire):
     entity_type: str = ""
     id: int | None = None
     guid: str = ""
-    sequence_number: int | None = None
+    sequence_number: Annotated[int | None, BeforeValidator(_whole)] = None
     event_time: str = ""
-    person_id: int | None = None
-    fields: dict[str, Any] = {}
+    person_id: Annotated[int | None, BeforeValidator(_whole)] = None
+    fields: Annotated[dict[str, Any], BeforeValidator(_pairs)] = {}

@@ -56,6 +56,12 @@ class ConnectionGate:
         while self.closed() is not None:
             await self._desk.changed()
 
+    async def reopened(self) -> None:
+        """Wait until calls were stopped and may go out again."""
+        while self.closed() is None:
+            await self._desk.changed()
+        await self.opened()
+
     async def refused(self, reason: str, epoch: int) -> None:
         """These credentials do not work: closes this process's gate at once, then tells all others."""
         self._desk.close_here(self.connection, reason, epoch)

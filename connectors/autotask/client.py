@@ -17,7 +17,7 @@ from typing import Any, Self, TypeVar
 from pydantic import ValidationError
 
 from connectors.autotask.zone import ZoneRefused, api_base, web_base
-from connectors.errors import CallFailed, Situation
+from connectors.errors import CallFailed, Kind, Situation
 from connectors.ports import Gate, Now
 from connectors.redaction import Redactor
 from connectors.transport import (
@@ -31,7 +31,7 @@ from connectors.transport import (
     Timeouts,
     Transport,
 )
-from schemas.autotask import Wire, Zone
+from schemas.autotask import Wire, Zone, member
 
 #: The largest page that the vendor gives.
 PAGE = 500
@@ -163,10 +163,20 @@ class AutotaskClient:
     async def zone(self) -> Zone:
         """Where this user's data lives; asked once in twelve hours. An unknown user counts as refused credentials."""
         async with self._zone_lock:
-            if self._zone is None or self.now() - self._zone_at > ZONE_MS:
-                self._zone = await self._discovered()
-                self._zone_at = self.now()
+            if self._zone is None:
+                self._zone, self._zone_at = await self._discovered(), self.now()
+            elif self.now() - self._zone_at > ZONE_MS:
+                self._zone, self._zone_at = await self._asked_again(self._zone), self.now()
             return self._zone
+
+    async def _asked_again(self, known: Zone) -> Zone:
+        """A discovery that is in trouble stops nobody who knows the way: tenants hardly ever move."""
+        try:
+            return await self._discovered()
+        except CallFailed as failure:
+            if failure.kind is Kind.CREDENTIALS:
+                raise
+            return known
 
     async def web(self) -> str:
         """The base of links for people, empty where the zone names none."""
@@ -194,7 +204,7 @@ class AutotaskClient:
             items, more = self._page(await self.call(request), request, last)
             if items:
                 yield items
-                last = items[-1]["id"]
+                last = _row_id(items[-1])
                 above = condition("gt", "id", last)
             # A short page ends the walk, unless the vendor itself says that there is more.
             if not items or (len(items) < PAGE and not more):
@@ -210,9 +220,11 @@ class AutotaskClient:
                 return None
             raise
         document = answer.data
-        if not isinstance(document, dict) or "item" not in document or not isinstance(document["item"], dict | None):
+        item = member(document, "item")
+        known = isinstance(document, dict) and any(str(name).lower() == "item" for name in document)
+        if not known or not isinstance(item, dict | None):
             raise self._unusable(request, "the answer has no item")
-        return document["item"]
+        return item
 
     async def create(self, entity: str, body: Row, *, endpoint: str | None = None) -> int:
         """Create a row and return its id. ``entity`` may be a child route (``Tickets/5/Notes``) with its ``endpoint``."""
@@ -233,7 +245,13 @@ class AutotaskClient:
     async def call(self, request: Request) -> Answer:
         """Any call, with the zone's address and the three headers."""
         transport = await self._zone_transport()
-        return await self._counted(transport, request)
+        try:
+            return await self._counted(transport, request)
+        except CallFailed as failure:
+            if failure.kind is Kind.CREDENTIALS:
+                # A tenant that moved to another zone is refused at the old one: after a successful test ask anew.
+                self._zone = None
+            raise
 
     def rows(self, model: type[W], rows: Sequence[Any], *, endpoint: str) -> list[W]:
         """Rows as models. Raises ``CallFailed`` (a broken answer) naming the first that does not fit."""
@@ -308,29 +326,38 @@ class AutotaskClient:
     async def _write(self, method: str, path: str, body: Row, endpoint: str) -> int:
         request = Request(method=method, path=path, endpoint=endpoint, write=True, json=body)
         document = (await self.call(request)).data
-        item_id = document.get("itemId") if isinstance(document, dict) else None
+        item_id = member(document, "itemId")
+        if isinstance(item_id, str) and item_id.isascii() and item_id.isdigit():
+            item_id = int(item_id)
         if isinstance(item_id, bool) or not isinstance(item_id, int):
             raise self._unusable(request, "the answer has no itemId")
         return item_id
 
     def _page(self, answer: Answer, request: Request, last: int) -> tuple[list[Row], bool]:
         document = answer.data
-        items = document.get("items") if isinstance(document, dict) else None
+        items = member(document, "items")
         if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
             raise self._unusable(request, "the answer has no list of items")
+        more = bool(member(member(document, "pageDetails"), "nextPageUrl"))
+        if len(items) < PAGE and not more and all(isinstance(_row_id(item), int) for item in items):
+            # Nothing follows, so the order does not matter.
+            items = sorted(items, key=_row_id)
         previous = last
         for item in items:
-            number = item.get("id")
+            number = _row_id(item)
             # The walk relies on rising ids; a page that does not move on would be asked for again for ever.
             if isinstance(number, bool) or not isinstance(number, int) or number <= previous:
                 raise self._unusable(request, f"the row after id {previous} has id {number}; ids must rise")
             previous = number
-        details = document.get("pageDetails")
-        return items, isinstance(details, dict) and bool(details.get("nextPageUrl"))
+        return items, more
 
     def _unusable(self, request: Request, words: str) -> CallFailed:
         transport = next(reversed(self._transports.values()), self._discovery)
         return transport.unusable(request, words)
+
+
+def _row_id(row: Row) -> Any:
+    return member(row, "id")
 
 
 def _named(failure: CallFailed, request: Request) -> CallFailed:

@@ -16,7 +16,7 @@ from weakref import WeakValueDictionary
 
 from connectors.autotask import texts
 from connectors.autotask.client import AutotaskClient, Filter, any_of, condition, eq
-from connectors.autotask.matching import Match, Wanted, choose, differences, plain_mac, real_serial
+from connectors.autotask.matching import Match, Wanted, choose, differences, masked, plain_mac, real_serial
 from connectors.autotask.metadata import FRESH_MS, Metadata
 from connectors.autotask.outcome import join
 from connectors.errors import CallFailed, Situation
@@ -36,6 +36,8 @@ class Items:
     def __init__(self, client: AutotaskClient, metadata: Metadata) -> None:
         self._client = client
         self._metadata = metadata
+        #: Whether user-defined fields that a PATCH leaves out stay as they are; ``None`` until seen once.
+        self._keeps_others: bool | None = None
         self._locks: WeakValueDictionary[tuple[int, str], asyncio.Lock] = WeakValueDictionary()
 
     async def upsert(self, command: UpsertConfigurationItem) -> Effect:
@@ -119,7 +121,7 @@ class Items:
         if match.step not in ("device_key", "item_id"):
             remarks.append(f"adopted by {match.step}")
         if changed:
-            await self._patch({"id": item.id, **changed})
+            await self._change(item, changed)
         for double in match.doubles:
             # Two creates after a lost answer: never two active items for one device.
             await self._client.patch(ENTITY, {"id": double.id, "isActive": False})
@@ -127,6 +129,41 @@ class Items:
         if not changed and not match.doubles:
             return replace(_done(command, item.id, written=False, detail=join(*remarks)), how="NothingToDo")
         return _done(command, item.id, written=True, detail=join(*remarks))
+
+    async def _change(self, item: ConfigurationItem, changed: dict[str, object]) -> None:
+        """Write the differences. User-defined fields that are left out stay, says the vendor's own example, and others warn.
+
+        So the first time it is looked whether they did; where they did not, they are restored, and from then on sent along.
+        """
+        pairs = changed.get("userDefinedFields")
+        others = await self._others(item, pairs) if isinstance(pairs, list) else []
+        if not isinstance(pairs, list) or not others:
+            await self._patch({"id": item.id, **changed})
+            return
+        whole = {"userDefinedFields": [*pairs, *others]}
+        await self._patch({"id": item.id, **changed, **(whole if self._keeps_others is False else {})})
+        if self._keeps_others is None:
+            try:
+                row = await self._client.get(ENTITY, item.id)
+            except CallFailed:
+                return  # what was to be written is written; the next one looks
+            if row is None:
+                return
+            after = self._client.rows(ConfigurationItem, [row], endpoint=ENTITY)[0]
+            self._keeps_others = all(after.field(str(pair["name"])) for pair in others)
+            if not self._keeps_others:
+                await self._patch({"id": item.id, **whole})
+
+    async def _others(self, item: ConfigurationItem, pairs: Sequence[dict[str, object]]) -> list[dict[str, object]]:
+        """The item's user-defined values that we do not change and could write."""
+        known = await self._metadata.user_defined(ENTITY)
+        named = {str(pair["name"]).lower() for pair in pairs}
+        return [
+            {"name": entry.name, "value": entry.value}
+            for entry in item.user_defined_fields
+            if entry.value and entry.name.lower() not in named and not masked(entry.value)
+            if (info := known.get(entry.name.lower())) is not None and not info.is_read_only
+        ]
 
     async def _match(self, command: UpsertConfigurationItem, wanted: Wanted) -> Match:
         known = await self._metadata.user_defined(ENTITY)

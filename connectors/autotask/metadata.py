@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 from connectors.autotask.client import AutotaskClient
 from connectors.autotask.names import Choice, NameRefused, choices_of_picklist, choices_of_rows, resolve
-from schemas.autotask import FieldInfo, NamedRow, UserDefinedFieldInfo
+from schemas.autotask import FieldInfo, NamedRow, UserDefinedFieldInfo, member
 from schemas.commands import Name
 
 #: Picklists change when somebody changes the set-up of the tenant: a quarter of an hour is soon enough.
@@ -108,5 +108,5 @@ class Metadata:
 
 
 def _fields(document: Any) -> list[Any]:
-    listed = document.get("fields") if isinstance(document, dict) else None
+    listed = member(document, "fields")
     return listed if isinstance(listed, list) else []

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from schemas.autotask import NamedRow, PicklistValue
 from schemas.commands import Name
 
+_NUMBER = re.compile(r"-?[0-9]{1,18}")
 #: So many existing names make a helpful line; more would bury it.
 _SHOWN = 12
 
@@ -32,7 +34,7 @@ class NameRefused(ValueError):
 def choices_of_picklist(values: Iterable[PicklistValue]) -> tuple[Choice, ...]:
     """A picklist's entries; metadata writes the numbers as text, and an entry without a number cannot be chosen."""
     return tuple(
-        Choice(int(entry.value), entry.label, entry.is_active) for entry in values if entry.value.lstrip("-").isdigit()
+        Choice(int(entry.value), entry.label, entry.is_active) for entry in values if _NUMBER.fullmatch(entry.value)
     )
 
 

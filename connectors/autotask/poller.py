@@ -17,6 +17,7 @@ from connectors.autotask.budget import READ_SECONDS, Budget, BudgetReader
 from connectors.autotask.client import AutotaskClient, Filter, any_of, condition
 from connectors.autotask.companies import publish_companies
 from connectors.autotask.observation import OBSERVED_FIELDS, TicketPublisher
+from connectors.autotask.unreadable import RowReader
 from connectors.pacing import keep_polling
 from connectors.ports import Log
 from connectors.transport import Jitter, Sleep
@@ -59,6 +60,7 @@ class AutotaskPoller:
         self._jitter = jitter
         self._settings = settings or PollerSettings()
         self._publisher = publisher or TicketPublisher(log, client.now)
+        self._rows = RowReader(log, "autotask-tickets")
         self._budget = BudgetReader(client)
         self._cursor: int | None = None
         self._cursor_read = False
@@ -82,7 +84,7 @@ class AutotaskPoller:
         published, newest = 0, self._cursor
         filters = [condition("beginsWith", "externalID", EXTERNAL_ID_PREFIX), self._since()]
         async for page in self._client.pages("Tickets", filters, OBSERVED_FIELDS):
-            tickets = self._client.rows(Ticket, page, endpoint="Tickets")
+            tickets = await self._rows.read(Ticket, page)
             published += await self._publisher.publish(tickets)
             newest = max([*([newest] if newest is not None else []), *(t.last_activity_date or 0 for t in tickets)])
         # Pages come in the order of ids, not of time: the cursor may move only when the last one is through.

@@ -8,15 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from connectors.autotask.client import AutotaskClient
+from connectors.autotask.client import AutotaskClient, condition
 from connectors.autotask.metadata import Metadata
+from connectors.calls import Request
 from connectors.errors import CallFailed, Kind, Situation
 from connectors.ports import CallsSuspended
 from connectors.probing import ProbeResult, ProbeStep
-from schemas.autotask import EntityInfo
+from schemas.autotask import EntityInfo, member
 
 ZONE, USER, CREDENTIALS = "zone", "user", "credentials"
 TRACKING_IDENTIFIER, PERMISSIONS = "tracking identifier", "permissions"
+
+_NO_COMPANY = (
+    "Autotask shows this API user no company, not even the tenant's own; give its security level access to companies "
+    "(Admin > Security Levels)"
+)
 
 #: What Lockstep does with each entity; asked for with ``entityInformation``, which needs no right of its own.
 _NEEDED: tuple[tuple[str, tuple[str, ...]], ...] = (
@@ -47,7 +53,7 @@ async def probe(
         steps.append(ProbeStep(step=ZONE, ok=True, line=zone.zone_name or zone.url))
         steps.append(ProbeStep(step=USER, ok=True, line=f"Autotask knows '{client.access.username}'"))
         step = CREDENTIALS
-        await client.read("Version", endpoint="Version")
+        await _signed_in(client)
         steps.append(ProbeStep(step=CREDENTIALS, ok=True, line="active, not locked, the secret is right"))
         steps.append(ProbeStep(step=TRACKING_IDENTIFIER, ok=True, line="accepted"))
         step = PERMISSIONS
@@ -55,11 +61,15 @@ async def probe(
         steps.append(ProbeStep(step=PERMISSIONS, ok=not lacking, line=_permission_line(client, lacking)))
         if lacking:
             return ProbeResult(steps=tuple(steps))
+        if not await _reads(client):
+            steps[-1] = ProbeStep(step=PERMISSIONS, ok=False, line=_NO_COMPANY)
+            return ProbeResult(steps=tuple(steps))
         findings = await _missing_fields(metadata or Metadata(client), fields)
     except CallFailed as failure:
         step, line = _explained(client, step, failure, worked_until)
         if step not in (ZONE, USER, CREDENTIALS) and not any(done.step == CREDENTIALS for done in steps):
             steps.append(ProbeStep(step=CREDENTIALS, ok=True, line="active, not locked, the secret is right"))
+        steps = [done for done in steps if done.step != step]
         steps.append(ProbeStep(step=step, ok=False, line=client.one_line(line)))
         return ProbeResult(steps=tuple(steps), reachable=failure.kind in (Kind.CREDENTIALS, Kind.PERMANENT))
     except CallsSuspended as suspended:
@@ -68,11 +78,31 @@ async def probe(
     return ProbeResult(steps=tuple(steps), findings=tuple(findings))
 
 
+async def _signed_in(client: AutotaskClient) -> None:
+    """The cheapest call that needs the three headers and no right on any entity."""
+    try:
+        await client.read("Version", endpoint="Version")
+    except CallFailed as failure:
+        if not _absent(failure):
+            raise
+        await client.read("ThresholdInformation", endpoint="ThresholdInformation")
+
+
+def _absent(failure: CallFailed) -> bool:
+    """Whether the vendor has no such call: then another one has to tell."""
+    return failure.status in (404, 405)
+
+
 async def _lacking(client: AutotaskClient) -> list[tuple[str, list[str]]]:
     lacking: list[tuple[str, list[str]]] = []
     for entity, actions in _NEEDED:
-        document = await client.read(f"{entity}/entityInformation", endpoint=entity)
-        info = client.rows(EntityInfo, [document.get("info") if isinstance(document, dict) else {}], endpoint=entity)[0]
+        try:
+            document = await client.read(f"{entity}/entityInformation", endpoint=entity)
+        except CallFailed as failure:
+            if not _absent(failure):
+                raise
+            continue
+        info = client.rows(EntityInfo, [member(document, "info") or {}], endpoint=entity)[0]
         access = {
             "query": info.user_access_for_query,
             "create": info.user_access_for_create,
@@ -82,6 +112,21 @@ async def _lacking(client: AutotaskClient) -> list[tuple[str, list[str]]]:
         if refused:
             lacking.append((entity, refused))
     return lacking
+
+
+async def _reads(client: AutotaskClient) -> bool:
+    """Read a row of each entity: metadata may promise what a call is refused. Whether a company is to be seen.
+
+    The tenant's own company always exists, so a list without any says that the rows are hidden from this user.
+    """
+    for entity, actions in _NEEDED:
+        if "query" in actions:
+            body = {"maxRecords": 1, "includeFields": ["id"], "filter": [condition("gte", "id", 0)]}
+            request = Request(method="POST", path=f"{entity}/query", endpoint=entity, json=body)
+            items = member((await client.call(request)).data, "items")
+            if entity == "Companies" and items == []:
+                return False
+    return True
 
 
 async def _missing_fields(metadata: Metadata, fields: Sequence[str]) -> list[str]:
@@ -116,8 +161,9 @@ def _explained(client: AutotaskClient, step: str, failure: CallFailed, worked_un
             )
         case Situation.UNAUTHORIZED | Situation.LOCKED:
             until = f"; worked until {worked_until} with the same secret" if worked_until else ""
+            says = "401, which does not say why" if failure.situation is Situation.UNAUTHORIZED else failure.detail
             return CREDENTIALS, (
-                f"Autotask refused the API user '{user}' (401, which does not say why). In Autotask, at the API user, "
+                f"Autotask refused the API user '{user}' ({says}). In Autotask, at the API user, "
                 "check in this order: Active is ticked; Locked is not ticked; the secret is right (if it is lost, "
                 f"generate a new one){until}"
             )
@@ -131,7 +177,8 @@ def _explained(client: AutotaskClient, step: str, failure: CallFailed, worked_un
         case _ if step == ZONE:
             return (
                 ZONE,
-                f"the zone of '{user}' could not be found at {host}: {failure.detail}; check autotask.discovery_url",
+                f"the zone of '{user}' could not be found at {host}: {failure.detail}; check autotask.discovery_url"
+                + (" and the user name" if failure.kind is Kind.PERMANENT else ""),
             )
         case _:
             return (

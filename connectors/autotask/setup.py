@@ -13,6 +13,7 @@ from connectors.autotask.client import AutotaskClient, eq
 from connectors.autotask.metadata import FRESH_MS, Metadata
 from connectors.autotask.names import Choice, NameRefused, resolve
 from connectors.errors import CallFailed, Kind, Situation
+from schemas.autotask import member
 from schemas.commands import Name
 
 ITEMS = "ConfigurationItems"
@@ -23,6 +24,7 @@ _CATEGORIES = "ConfigurationItemCategories"
 NAME_LIMIT = 45
 #: What the configuration item is called in the picklist ``udfType``, then and now.
 _ITEM_LABELS = ("configuration item", "installed product", "device", "asset")
+_TEXT_LABELS = ("text (single line)", "single line", "text", "string")
 
 NameKind = Literal[
     "queue",
@@ -115,7 +117,7 @@ class Setup:
             body: dict[str, Any] = {
                 "name": name,
                 "udfType": await self._picked("udfType", _ITEM_LABELS),
-                "dataType": await self._picked("dataType", ("text (single line)", "text", "single line")),
+                "dataType": await self._picked("dataType", _TEXT_LABELS),
                 "description": "Kept up to date by Lockstep",
                 "isActive": True,
             }
@@ -139,7 +141,7 @@ class Setup:
         """Associate a new field with every active category: one that is not is hidden on those devices."""
         try:
             present = await self._client.query(_ASSOCIATIONS, [eq("userDefinedFieldDefinitionID", definition)])
-            have = {row.get("configurationItemCategoryID") for row in present}
+            have = {member(row, "configurationItemCategoryID") for row in present}
             for category in await self._metadata.listed(_CATEGORIES, max_age_ms=FRESH_MS):
                 if category.active and category.id not in have:
                     await self._client.create(
@@ -157,14 +159,13 @@ class Setup:
 
     async def _picked(self, field: str, labels: Sequence[str]) -> int:
         choices = [choice for choice in await self._metadata.picklist(_DEFINITIONS, field) if choice.active]
-        for label in labels:
-            for choice in choices:
-                if choice.label.strip().lower() == label:
-                    return choice.id
-        for label in labels:
-            for choice in choices:
-                if label in choice.label.lower():
-                    return choice.id
+        plain = {choice.id: _plain(choice.label) for choice in choices}
+        wanted = [_plain(label) for label in labels]
+        exact = [number for label in wanted for number, text in plain.items() if text == label]
+        # A field of several lines is a text too, and not the one that is meant.
+        alike = [number for label in wanted for number, text in plain.items() if label in text and "multi" not in text]
+        if exact or alike:
+            return (exact or alike)[0]
         listed = ", ".join(choice.label for choice in choices) or "none"
         raise NameRefused(
             "UnknownName",
@@ -181,3 +182,8 @@ class Setup:
         if field is None:
             return await self._metadata.listed(entity, max_age_ms=FRESH_MS)
         return await self._metadata.picklist(entity, field, max_age_ms=FRESH_MS)
+
+
+def _plain(label: str) -> str:
+    """A label's letters: tenants of different ages write the same one with and without spaces, hyphens and brackets."""
+    return "".join(character for character in label.lower() if character.isalnum())

@@ -11,7 +11,7 @@ from typing import Any
 from connectors.autotask import texts
 from connectors.autotask.client import AutotaskClient, condition, eq
 from connectors.autotask.metadata import Metadata
-from connectors.autotask.names import NameRefused
+from connectors.autotask.names import NameRefused, choices_of_picklist
 from connectors.errors import CallFailed, Kind, Situation
 from connectors.ports import CallsSuspended, Effect, Verdict
 from schemas.autotask import Ticket, TicketNote
@@ -21,7 +21,7 @@ _FIELDS = ("ticketNumber", "externalID", "companyID", "status", "createDate", "c
 #: ``publish`` of a note: 1 is shown to the customer in the portal, 2 is internal (three live sources agree).
 INTERNAL = 2
 _DOUBLE_MARK = "DoubledTicket"
-_DOUBLE_NOTE_TYPE: Name = "Task Notes"
+_OWN_NOTE_TYPE: Name = "Task Notes"
 
 
 class Tickets:
@@ -112,7 +112,7 @@ class Tickets:
         detail = ""
         if command.note.strip():
             try:
-                note_type = await self._note_type(_DOUBLE_NOTE_TYPE)
+                note_type = await self._own_note_type()
                 await self._add_note(command.ticket_id, "Reopened by Lockstep", command.note, note_type)
             except (CallFailed, CallsSuspended, NameRefused) as problem:
                 detail = f"reopened, but the note was not written: {problem}"
@@ -146,7 +146,7 @@ class Tickets:
         )
         status = await self._status(self._complete_status)
         if not await self._has_note(ticket_id, _DOUBLE_MARK):
-            note_type = await self._note_type(_DOUBLE_NOTE_TYPE)
+            note_type = await self._own_note_type()
             await self._add_note(ticket_id, texts.marked(f"Double of {kept_number}", _DOUBLE_MARK), text, note_type)
         await self._patch(ticket_id, status, text)
         return Effect(
@@ -248,6 +248,22 @@ class Tickets:
 
     async def _note_type(self, name: Name) -> int:
         return await self._metadata.picked(name, entity="TicketNotes", field="noteType", what="note type")
+
+    async def _own_note_type(self) -> int:
+        """The type of a note that no policy names one for: the vendor's usual one, else what the tenant has instead.
+
+        Raises ``NameRefused`` where the tenant has no type at all.
+        """
+        try:
+            return await self._note_type(_OWN_NOTE_TYPE)
+        except NameRefused:
+            info = (await self._metadata.fields("TicketNotes")).get("notetype")
+            entries = [entry for entry in (info.picklist_values if info else ()) if entry.is_active]
+            ranked = sorted(entries, key=lambda entry: (not entry.is_default_value, entry.is_system))
+            usable = choices_of_picklist(ranked)
+            if not usable:
+                raise
+            return usable[0].id
 
     def _doubt_metadata(self, entity: str, failure: CallFailed) -> None:
         if failure.situation is Situation.REFUSED_INPUT and _is_about(failure, "picklist"):

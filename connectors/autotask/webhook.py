@@ -18,7 +18,8 @@ from pydantic import ValidationError
 from connectors.autotask.client import AutotaskClient, condition
 from connectors.autotask.metadata import Metadata
 from connectors.autotask.names import NameRefused
-from connectors.autotask.observation import OBSERVED_FIELDS, Seen, TicketPublisher
+from connectors.autotask.observation import OBSERVED_FIELDS, TicketPublisher
+from connectors.autotask.seen import Seen
 from connectors.autotask.signature import HEADER, signed_by
 from connectors.errors import CallFailed
 from connectors.ports import CallsSuspended, Log

@@ -13,7 +13,8 @@ from connectors.autotask.client import AutotaskClient, eq
 from connectors.autotask.metadata import FRESH_MS, Metadata
 from connectors.autotask.names import NameRefused, resolve
 from connectors.autotask.observation import OBSERVED_FIELDS
-from schemas.autotask import WebhookRow
+from connectors.errors import CallFailed, Kind
+from schemas.autotask import WebhookRow, member
 
 NAME = "Lockstep tickets"
 _ENTITY = "TicketWebhooks"
@@ -98,7 +99,7 @@ class WebhookSetup:
     async def _add_fields(self, webhook_id: int) -> list[str]:
         choices = await self._metadata.picklist(_FIELDS, "fieldID", max_age_ms=FRESH_MS)
         present = await self._client.query(_FIELDS, [eq("webhookID", webhook_id)])
-        have = {row.get("fieldID") for row in present}
+        have = {member(row, "fieldID") for row in present}
         findings: list[str] = []
         for name in OBSERVED_FIELDS:
             try:
@@ -118,14 +119,19 @@ class WebhookSetup:
 
     async def _exclude_ourselves(self, webhook_id: int) -> list[str]:
         """No callouts for what we wrote ourselves: each would be an echo."""
-        rows = await self._client.query("Resources", [eq("userName", self._client.access.username)], ("userName",))
+        try:
+            rows = await self._client.query("Resources", [eq("userName", self._client.access.username)], ("userName",))
+        except CallFailed as failure:
+            if failure.kind is not Kind.PERMANENT:
+                raise
+            rows = []
         if not rows:
             return [
                 "the API user was not found among the resources, so Autotask also calls back for Lockstep's own writes"
             ]
-        ours = rows[0]["id"]
+        ours = member(rows[0], "id")
         present = await self._client.query(_EXCLUDED, [eq("webhookID", webhook_id)])
-        if not any(row.get("resourceID") == ours for row in present):
+        if not any(member(row, "resourceID") == ours for row in present):
             body = {"webhookID": webhook_id, "resourceID": ours}
             await self._client.create(f"{_ENTITY}/{webhook_id}/ExcludedResources", body, endpoint=_EXCLUDED)
         return []

@@ -36,7 +36,10 @@ def api_base(discovery_url: str, zone: Zone) -> str:
     elif host != home and not (host.endswith(_VENDOR) and home.endswith(_VENDOR)):
         raise ZoneRefused(f"discovery at {home} named the zone host {host}, which is not at {_VENDOR[1:]}")
     # Older answers carry a doubled slash in the path; joined as it is, every call would be a 404.
-    path = "/".join(part for part in told.path.split("/") if part)
+    parts = [part for part in told.path.split("/") if part]
+    if parts and parts[-1].lower() == "v1.0":
+        parts.pop()
+    path = "/".join(parts)
     return urlunsplit((told.scheme, told.netloc, f"/{path}/V1.0" if path else "/V1.0", "", ""))
 
 

@@ -5,13 +5,14 @@ Facts and their evidence are in the reference notes; what the sources leave open
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
 from starlette.routing import Route
 
-from connectors.sandbox.answers import Answer, empty_answer, json_answer
+from connectors.sandbox.answers import Answer, empty_answer, html_answer, json_answer
 from connectors.sandbox.autotask_api_user import ApiUser
 from connectors.sandbox.autotask_control import ControlCalls
 from connectors.sandbox.autotask_endpoints import Endpoints, not_supported
@@ -31,6 +32,9 @@ from connectors.sandbox.vendor import BadJson, Call, Refusal
 from connectors.sandbox.world import World
 
 _CI = 123_456
+#: What the vendor's web server says of itself; the length is documented by clients, the page is the server's own.
+_TOO_LONG = b"<!DOCTYPE html><html><body><h2>404.15 - The query string is too long.</h2></body></html>"
+_SLASHES = re.compile("/{2,}")
 _FAULT_TEXT = "An unexpected error has occurred. Please contact support and reference Error ID: 54634."
 
 
@@ -71,7 +75,7 @@ class AutotaskVendor:
 
     def identify(self, call: Call) -> None:
         """Entity and item of the call; a write names its item in the body."""
-        target = resolve(call.path)
+        target = self._target(call)
         call.entity = target.name
         call.item_id = target.item_id
         if target.action == "collection" and call.method in ("PATCH", "PUT"):
@@ -87,10 +91,14 @@ class AutotaskVendor:
 
     def refuse(self, call: Call) -> Refusal | None:
         """Route, credentials, limits: in the order in which a web server finds out."""
-        target = resolve(call.path)
+        target = self._target(call)
         if target.action == "none":
             body = {"Message": f"No HTTP resource was found that matches the request URI '{call.path}'."}
             return Refusal(answer=json_answer(body, 404), auth="none", why="unknown path")
+        limit = self.settings["query_string_limit"]
+        if limit and len(call.query_string) > limit:
+            why = f"query string of {len(call.query_string)} bytes"
+            return Refusal(answer=html_answer(404, _TOO_LONG), auth="none", why=why)
         if call.method not in target.methods:
             return Refusal(answer=not_supported(call.method), auth="none", why="method not on route")
         if target.name in OPEN:
@@ -105,7 +113,7 @@ class AutotaskVendor:
     def handle(self, call: Call) -> Answer:
         """Carry out the call; every validation or permission error is a 500 with texts."""
         self.endpoints.zone_url = f"{self.base_url}/ATServicesRest/"
-        target = resolve(call.path)
+        target = self._target(call)
         try:
             return self._single(target, call) if target.action == "single" else self.endpoints.answer(target, call)
         except ApiError as error:
@@ -120,7 +128,14 @@ class AutotaskVendor:
             return empty_answer(401, {"WWW-Authenticate": 'Basic Realm="sandbox"', **headers})
         if status >= 500:
             return json_answer({"errors": [_FAULT_TEXT], "errorId": 54634}, status, headers)
+        if status in (404, 405):
+            return json_answer({"Message": "No HTTP resource was found that matches the request."}, status, headers)
         return json_answer({"errors": ["The request was refused."]}, status, headers)
+
+    def _target(self, call: Call) -> Target:
+        """Many clients append ``/V1.0/...`` to a zone address that ends in a slash."""
+        path = call.path
+        return resolve(_SLASHES.sub("/", path) if self.settings["doubled_slash"] == "accept" else path)
 
     def _single(self, target: Target, call: Call) -> Answer:
         if target.name == "ZoneInformation":
@@ -168,7 +183,7 @@ class AutotaskVendor:
 
     def control_routes(self) -> Sequence[Route]:
         """See ``autotask_control``."""
-        return ControlCalls(self.tenant, self.writer, self.user).routes()
+        return ControlCalls(self.tenant, self.writer, self.user, self.callouts).routes()
 
     async def start(self) -> None:
         """Open the webhook sender."""

@@ -10,13 +10,24 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from connectors.sandbox.answers import ControlError
-from connectors.sandbox.autotask_api_user import ApiUser
+from connectors.sandbox.autotask_api_user import API_RESOURCE, ApiUser
+from connectors.sandbox.autotask_bodies import read_body
 from connectors.sandbox.autotask_fields import ApiError
-from connectors.sandbox.autotask_picklists import COMPLETE, COMPLETE_STATUSES, UDF_TYPES
+from connectors.sandbox.autotask_picklists import (
+    COMPLETE,
+    COMPLETE_STATUSES,
+    DATE,
+    LIST,
+    MULTILINE,
+    NUMBER,
+    TEXT,
+    UDF_TYPES,
+)
 from connectors.sandbox.autotask_rules import Actor
 from connectors.sandbox.autotask_seed import TECHNICIANS, UDF_ITEMS, add_company, define_udf
 from connectors.sandbox.autotask_store import ENTITIES
 from connectors.sandbox.autotask_tenant import Tenant
+from connectors.sandbox.autotask_webhooks import Callouts
 from connectors.sandbox.autotask_writer import Writer
 from connectors.sandbox.control import control_body, control_json, path_int
 
@@ -29,7 +40,8 @@ _RULE_KEYS = frozenset({"required", "defaults", "note_title"})
 class ControlCalls:
     """The vendor's own routes under ``/_sandbox``. A body's ``resourceID`` says who acts (default: a technician)."""
 
-    def __init__(self, tenant: Tenant, writer: Writer, user: ApiUser) -> None:
+    def __init__(self, tenant: Tenant, writer: Writer, user: ApiUser, callouts: Callouts) -> None:
+        self._callouts = callouts
         self._tenant = tenant
         self._writer = writer
         self._user = user
@@ -55,7 +67,10 @@ class ControlCalls:
     async def api_user(self, request: Request) -> Response:
         """What an administrator sees and changes on the API user's form."""
         if request.method == "PATCH":
+            was_active = self._user.active
             self._user.patch(await control_body(request), self._tenant)
+            if was_active and not self._user.active and self._tenant.settings["webhook_owner_rule"]:
+                self._callouts.owner_deactivated(API_RESOURCE)
         return control_json(self._user.shown(self._tenant))
 
     async def new_ticket(self, request: Request) -> Response:
@@ -74,7 +89,7 @@ class ControlCalls:
     async def complete(self, request: Request) -> Response:
         """A technician completes the ticket; ``status`` may be another complete-type status, ``resolution`` a text."""
         body = {"status": COMPLETE, **await control_body(request)}
-        if body["status"] not in COMPLETE_STATUSES:
+        if not isinstance(body["status"], int) or body["status"] not in COMPLETE_STATUSES:
             raise ControlError(f"status {body['status']} is not of the complete type; use one of 5, 29")
         return self._update("Tickets", path_int(request), body)
 
@@ -90,12 +105,11 @@ class ControlCalls:
 
     async def new_company(self, request: Request) -> Response:
         """A company with a location and a contact; only ``companyName`` is needed."""
-        body = dict(await control_body(request))
-        name = body.pop("companyName", None)
-        unknown = [key for key in body if ENTITIES["Companies"].find(key) is None or key == "id"]
-        if not isinstance(name, str) or not name or unknown:
-            raise ControlError(f"companies: {f'unknown field {unknown[0]}' if unknown else 'companyName is missing'}")
-        row = add_company(self._tenant, name, **body)
+        values = self._values("Companies", await control_body(request))
+        name = values.pop("companyName", None)
+        if not name:
+            raise ControlError("companies: companyName is missing")
+        row = add_company(self._tenant, name, **values)
         shown = self._tenant.shown(ENTITIES["Companies"], row)
         self._tenant.journal.record(entity="Companies", item=row["id"], what="Created", by="control", after=shown)
         return control_json({"itemId": row["id"], "item": shown})
@@ -124,13 +138,15 @@ class ControlCalls:
             if not isinstance(name, str) or not name or kind is None:
                 known = ", ".join(row[0] for row in UDF_TYPES.values())
                 raise ControlError(f"udfs: 'name' must be a text and 'entity' one of {known}")
-            data_type = body.pop("dataType", 1)
-            unknown = [key for key in body if key not in definitions.entity.fields]
-            if unknown:
-                raise ControlError(f"udfs: unknown field '{unknown[0]}'")
+            values = self._values("UserDefinedFieldDefinitions", {"dataType": TEXT, **body})
+            data_type = values.pop("dataType")
+            for known in ("name", "udfType"):
+                values.pop(known, None)
+            if data_type not in (TEXT, MULTILINE, NUMBER, DATE, LIST):
+                raise ControlError(f"udfs: 'dataType' is one of {TEXT}, {MULTILINE}, {NUMBER}, {DATE}, {LIST}")
             if definitions.where(name=name, udfType=kind):
                 raise ControlError(f"udfs: '{name}' is already defined for {UDF_TYPES[kind][0]}")
-            define_udf(self._tenant, name, udf_type=kind, data_type=data_type, **body)
+            define_udf(self._tenant, name, udf_type=kind, data_type=data_type, **values)
         return control_json([self._tenant.shown(definitions.entity, row) for row in definitions])
 
     async def one_udf(self, request: Request) -> Response:
@@ -151,6 +167,15 @@ class ControlCalls:
         self._row("TicketCategories", number)
         if not set(body) <= _RULE_KEYS:
             raise ControlError(f"ticket-categories: known keys are {', '.join(sorted(_RULE_KEYS))}")
+        fields = ENTITIES["Tickets"].fields
+        required, defaults = body.get("required", []), body.get("defaults", {})
+        if not isinstance(required, list) or not isinstance(defaults, dict):
+            raise ControlError("ticket-categories: 'required' is a list of fields, 'defaults' an object by field")
+        unknown = [name for name in (*required, *defaults) if not isinstance(name, str) or name not in fields]
+        if unknown:
+            raise ControlError(f"ticket-categories: Tickets has no field '{unknown[0]}'")
+        if defaults:
+            body["defaults"] = self._values("Tickets", defaults)
         rules = self._tenant.category_rules.setdefault(number, {})
         rules.update(body)
         return control_json(rules)
@@ -184,8 +209,21 @@ class ControlCalls:
         )
         return control_json({"itemId": number, "item": shown})
 
+    def _values(self, entity: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        """The body's fields under their own names, typed and checked like those of a write."""
+        for name in body:
+            if ENTITIES[entity].find(str(name)) is None:
+                raise ControlError(f"unknown field '{name}' of {entity}")
+        try:
+            written = read_body(self._tenant, ENTITIES[entity], dict(body), "create", privileged=True)
+        except ApiError as error:
+            raise ControlError("; ".join(error.errors)) from None
+        return written.values
+
     def _actor(self, values: dict[str, Any]) -> Actor:
         resource = values.pop("resourceID", TECHNICIANS[0])
+        if not isinstance(resource, int):
+            raise ControlError("'resourceID' must be the id of a row of Resources")
         self._row("Resources", resource)
         return Actor(resource_id=resource, by="control")
 

@@ -13,8 +13,9 @@ import orjson
 from connectors.sandbox import autotask_metadata as metadata
 from connectors.sandbox.answers import Answer, empty_answer, json_answer
 from connectors.sandbox.autotask_api_user import API_RESOURCE, ApiUser
-from connectors.sandbox.autotask_fields import ApiError, Entity
+from connectors.sandbox.autotask_fields import DATETIME, DOUBLE, ApiError, Entity
 from connectors.sandbox.autotask_paths import Target
+from connectors.sandbox.autotask_picklists import DATE, NUMBER
 from connectors.sandbox.autotask_query import MAX_PAGE, Search, understand
 from connectors.sandbox.autotask_rules import Actor
 from connectors.sandbox.autotask_tenant import Tenant
@@ -22,6 +23,9 @@ from connectors.sandbox.autotask_writer import Writer
 from connectors.sandbox.vendor import BadJson, Call
 
 _NO_IMPERSONATION = "The logged in Resource does not have the adequate permissions to impersonate"
+
+
+_UDF_KINDS = {NUMBER: DOUBLE, DATE: DATETIME}
 
 
 class Endpoints:
@@ -100,6 +104,11 @@ class Endpoints:
             entity,
             udfs=self._tenant.udf_ids(entity),
             encrypted=encrypted,
+            udf_kinds={
+                row["id"]: _UDF_KINDS[row["dataType"]]
+                for row in self._tenant.udfs(entity)
+                if row["dataType"] in _UDF_KINDS
+            },
             dialect=self._tenant.dialect(),
         )
 
@@ -157,7 +166,7 @@ class Endpoints:
         text = call.headers.get("impersonationresourceid")
         if text is None:
             return Actor(resource_id=API_RESOURCE, by="api", stale=call.stale)
-        number = int(text) if text.isdigit() else -1
+        number = int(text) if text.isascii() and text.isdigit() and len(text) <= 18 else -1
         resource = self._tenant.rows["Resources"].get(number)
         if resource is None or not resource["isActive"] or number == API_RESOURCE:
             raise ApiError(_NO_IMPERSONATION)

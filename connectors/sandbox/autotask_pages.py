@@ -13,6 +13,7 @@ from connectors.sandbox.autotask_tenant import Tenant
 _COMMANDS = {
     "openticketdetail": ("Tickets", "ticketid"),
     "openaccount": ("Companies", "accountid"),
+    "newticket": ("Companies", "accountid"),
     "opencontact": ("Contacts", "contactid"),
     "editinstalledproduct": ("ConfigurationItems", "installedproductid"),
 }
@@ -25,7 +26,7 @@ def command_page(tenant: Tenant, parameters: Mapping[str, str]) -> Answer:
     if not entity:
         return _page("Unknown command", "The simulator knows no such Code.", 404)
     number = given.get(name, "")
-    row = tenant.rows[entity].get(int(number)) if number.isdigit() else None
+    row = tenant.rows[entity].get(int(number)) if number.isascii() and number.isdigit() else None
     if row is None and entity == "Tickets" and given.get("ticketnumber"):
         row = next(iter(tenant.rows["Tickets"].where(ticketNumber=given["ticketnumber"])), None)
     if row is None:

@@ -1,4 +1,4 @@
-"""Which endpoint a path means. Case does not matter, a doubled slash does; ids are numbers."""
+"""Which endpoint a path means. Case does not matter; ids are numbers. Doubled slashes are the caller's affair."""
 
 from __future__ import annotations
 
@@ -71,9 +71,9 @@ def _within(entity: Entity, rest: list[str]) -> Target:
         # Where writes belong under a parent, the plain path does not exist (a create of TicketNotes is a 404).
         methods = () if entity.parent else _writes(entity)
         return Target(action="collection", name=entity.name, entity=entity, methods=methods) if methods else _UNKNOWN
-    if not rest[0].isdigit():
+    number = _id(rest[0])
+    if number is None:
         return _UNKNOWN
-    number = int(rest[0])
     if len(rest) == 1:
         deletes = entity.delete and not entity.parent
         methods = ("GET", "DELETE") if deletes else ("GET",)
@@ -93,12 +93,16 @@ def _child(parent: Entity, number: int, rest: list[str]) -> Target:
             parent_id=number,
             methods=("GET", *_writes(entity)),
         )
-    if not rest[1].isdigit():
+    item = _id(rest[1])
+    if item is None:
         return _UNKNOWN
     methods = ("GET", "DELETE") if entity.delete else ("GET",)
-    return Target(
-        action="item", name=entity.name, entity=entity, item_id=int(rest[1]), parent_id=number, methods=methods
-    )
+    return Target(action="item", name=entity.name, entity=entity, item_id=item, parent_id=number, methods=methods)
+
+
+def _id(text: str) -> int | None:
+    """An id of at most 18 digits (int64), ``None`` for anything else."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= 18 else None
 
 
 def _writes(entity: Entity) -> tuple[str, ...]:

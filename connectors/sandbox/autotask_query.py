@@ -60,6 +60,7 @@ class _Reader:
     udfs: Mapping[str, int]
     encrypted: frozenset[int]
     dialect: Dialect
+    udf_kinds: Mapping[int, str]
     or_conditions: int = 0
     udf_conditions: int = 0
     equal: dict[str, Any] = field(default_factory=dict)
@@ -90,7 +91,7 @@ class _Reader:
         return self.condition(op, parts, within_or=within_or, top=top)
 
     def condition(self, op: str, parts: Mapping[str, Any], *, within_or: bool, top: bool) -> Test | None:
-        column, get = self.column(str(parts.get("field", "")), udf=parts.get("udf") is True)
+        column, get = self.column(str(parts.get("field", "")), udf=_is_true(parts.get("udf")))
         if op not in _OPERATORS:
             return None
         value = parts.get("value")
@@ -101,7 +102,7 @@ class _Reader:
             return lambda row: (get(row) is not None) is wanted
         if op in ("in", "notin"):
             return self.membership(op, column, get, _listed(value, "value"), within_or=within_or)
-        return self.comparison(op, column, get, value, top=top and not parts.get("udf"))
+        return self.comparison(op, column, get, value, top=top and not _is_true(parts.get("udf")))
 
     def membership(
         self, op: str, column: Field, get: Callable[[Row], Any], values: list[Any], *, within_or: bool
@@ -159,7 +160,20 @@ class _Reader:
         if number in self.encrypted:
             raise ApiError(f"The field {name} is not queryable in the {self.entity.shown} Entity")
         self.udf_conditions += 1
-        return Field(name=name, kind=STRING), lambda row: row.get(UDF_VALUES, {}).get(number)
+        column = Field(name=name, kind=self.udf_kinds.get(number, STRING))
+        return column, lambda row: _typed(column, row.get(UDF_VALUES, {}).get(number))
+
+
+def _typed(column: Field, text: str | None) -> Any:
+    """A user-defined value, kept as text, the way its field compares: numbers and dates are not ordered as text."""
+    try:
+        return sought(column, text)
+    except BadValue:
+        return None
+
+
+def _is_true(value: Any) -> bool:
+    return value is True or str(value).lower() == "true"
 
 
 def unknown_field(name: str, entity: Entity) -> ApiError:
@@ -173,13 +187,19 @@ def understand(
     *,
     udfs: Mapping[str, int],
     encrypted: frozenset[int] = frozenset(),
+    udf_kinds: Mapping[int, str] | None = None,
     dialect: Dialect | None = None,
 ) -> Search:
-    """Read the body of a query. ``udfs`` maps lower-case names to definition ids. Raises ``ApiError``."""
+    """Read the body of a query. ``udfs`` maps lower-case names to definition ids, ``udf_kinds`` those to field kinds.
+
+    Raises ``ApiError``.
+    """
     if not isinstance(body, dict):
         raise ApiError("The query must be a JSON object with a filter.")
     parts = {str(key).lower(): value for key, value in body.items()}
-    reader = _Reader(entity=entity, udfs=udfs, encrypted=encrypted, dialect=dialect or Dialect())
+    reader = _Reader(
+        entity=entity, udfs=udfs, encrypted=encrypted, dialect=dialect or Dialect(), udf_kinds=udf_kinds or {}
+    )
     items = _listed(parts.get("filter"), "filter")
     if not items:
         raise ApiError("The query filter must have at least one condition.")

@@ -14,6 +14,7 @@ OWN_COMPANY = 0
 TECHNICIANS = (29_682_885, 29_682_886)
 FORMER_TECHNICIAN = 29_682_887
 ENGINEER, HELP_DESK = 29_682_834, 29_682_835
+DEPARTMENT = 29_682_840
 MONITORING, SERVICE_DESK = 29_683_354, 29_682_833
 STANDARD, RMM_ALERTS, CHANGE, RMA = 3, 101, 102, 5
 #: Companies of simulated customers begin here; one is far from the next, as ids in a tenant are.
@@ -128,7 +129,12 @@ def _people(tenant: Tenant) -> None:
     resource(FORMER_TECHNICIAN, "Cleo", "Former", "cleo", licence=1, active=False)
     for number, name in ((ENGINEER, "Engineer"), (HELP_DESK, "Help Desk")):
         tenant.rows["Roles"].insert({"name": name, "isActive": True}, number)
+    tenant.rows["Departments"].insert({"name": "Service Desk", "isActive": True}, DEPARTMENT)
     for person in TECHNICIANS:
+        held = {"resourceID": person, "roleID": ENGINEER, "isActive": True, "isDefault": True}
+        tenant.rows["ResourceRoleDepartments"].insert({**held, "departmentID": DEPARTMENT, "isDepartmentLead": False})
+        tenant.rows["ResourceRoleQueues"].insert({**held, "queueID": SERVICE_DESK})
+        tenant.rows["ResourceServiceDeskRoles"].insert(held)
         tenant.rows["ResourceRoles"].insert(
             {"resourceID": person, "roleID": ENGINEER, "queueID": SERVICE_DESK, "isActive": True}
         )

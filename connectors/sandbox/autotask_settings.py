@@ -7,6 +7,7 @@ from connectors.sandbox.settings import Switch
 SWITCHES = (
     # Zone and authentication
     Switch("zone_url_double_slash", False, "bool", "zoneInformation.url has a doubled slash, as in older days."),
+    Switch("doubled_slash", "accept", ("accept", "404"), "A path with a doubled slash."),
     Switch("bad_code_status", 500, (500, 401), "Answer to a wrong tracking identifier of a good user."),
     Switch("locked_answer", "401", ("401", "text"), "A locked or inactive user: empty 401, or 500 with SOAP's text."),
     Switch("permission_status", 500, (500, 403), "Answer to a call without the permission."),
@@ -37,6 +38,7 @@ SWITCHES = (
     Switch("workflow_stale_status", False, "bool", "A status written by the API is answered 200 and not kept."),
     Switch("webhook_duplicate_create", "accept", ("accept", "reject"), "Creating a webhook that exists already."),
     # Queries and answers
+    Switch("query_string_limit", 2048, "int", "Bytes of a query string; a longer one is a 404 page; 0 = any."),
     Switch("string_compare", "ignore_case", ("ignore_case", "exact"), "How queries compare strings."),
     Switch("noteq_matches_null", False, "bool", "noteq and notIn also find rows without a value."),
     Switch("time_designator", "z", ("z", "none"), "Times end in Z or in nothing."),
@@ -57,6 +59,7 @@ SWITCHES = (
     Switch("webhook_time_scale", 1.0, "number", "Factor on the 30 s between attempts (the 10 s time-out is real)."),
     Switch("webhook_attempts", 5, "int", "Attempts for one event.", 1),
     Switch("webhook_disable_after", 25, "int", "Failed events in a row that disable a webhook.", 1),
+    Switch("webhook_owner_rule", True, "bool", "Webhooks of an owner who is deactivated are disabled."),
     Switch("webhook_signature", "raw", ("raw", "escaped"), "What is signed: the bytes sent, or their escaped form."),
     Switch("webhook_field_case", "pascal", ("pascal", "camel"), "Casing inside Fields."),
     Switch("webhook_picklists", "label", ("label", "id"), "Picklist values inside Fields."),

@@ -24,6 +24,7 @@ ENTITIES: dict[str, Entity] = {
         *autotask_tables_tickets.ENTITIES,
         *autotask_tables_items.ENTITIES,
         *autotask_tables_webhooks.ENTITIES,
+        *autotask_tables_people.STAFF,
     )
 }
 BY_LOWER: dict[str, Entity] = {name.lower(): entity for name, entity in ENTITIES.items()}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from connectors.sandbox.autotask_fields import Entity, table
+from connectors.sandbox.autotask_fields import Entity, Field, table
 
 COMPANIES = table("""
 id long RO W
@@ -28,6 +28,41 @@ createDate datetime RO
 lastActivityDate datetime RO
 lastTrackedModifiedDateTime datetime RO
 apiVendorID integer RO P:apiVendor
+""")
+
+DEPARTMENTS = table("""
+id long RO
+name string100 RO
+description string1000 RO
+number string50 RO
+isActive boolean RO
+""")
+
+RESOURCE_ROLE_DEPARTMENTS = table("""
+id long RO
+resourceID integer RO ->Resource
+roleID integer RO ->Role
+departmentID integer RO ->Department
+isActive boolean RO
+isDefault boolean RO
+isDepartmentLead boolean RO
+""")
+
+RESOURCE_ROLE_QUEUES = table("""
+id long RO
+resourceID integer RO ->Resource
+roleID integer RO ->Role
+queueID integer RO P:queue
+isActive boolean RO
+isDefault boolean RO
+""")
+
+RESOURCE_SERVICE_DESK_ROLES = table("""
+id long RO
+resourceID integer RO ->Resource
+roleID integer RO ->Role
+isActive boolean RO
+isDefault boolean RO
 """)
 
 LOCATIONS = table("""
@@ -101,7 +136,14 @@ ENTITIES = (
         udfs=True,
         webhooks=True,
     ),
-    Entity(name="CompanyLocations", singular="CompanyLocation", fields=LOCATIONS),
+    Entity(
+        name="CompanyLocations",
+        singular="CompanyLocation",
+        fields=LOCATIONS,
+        parent="Companies",
+        child="Locations",
+        parent_field="companyID",
+    ),
     Entity(
         name="Contacts",
         singular="Contact",
@@ -118,6 +160,33 @@ ENTITIES = (
     ),
     Entity(name="Resources", singular="Resource", fields=RESOURCES, update=True),
     Entity(name="Roles", singular="Role", fields=ROLES),
-    Entity(name="ResourceRoles", singular="ResourceRole", fields=RESOURCE_ROLES),
+    Entity(
+        name="ResourceRoles",
+        singular="ResourceRole",
+        fields=RESOURCE_ROLES,
+        parent="Resources",
+        child="Roles",
+        parent_field="resourceID",
+    ),
     Entity(name="BillingCodes", singular="BillingCode", legacy="AllocationCode", fields=BILLING_CODES),
+)
+
+
+def _of_resources(name: str, child: str, fields: dict[str, Field]) -> Entity:
+    return Entity(
+        name=name,
+        singular=name.removesuffix("s"),
+        fields=fields,
+        parent="Resources",
+        child=child,
+        parent_field="resourceID",
+    )
+
+
+#: Who works where: read by clients that assign tickets. Lockstep does not.
+STAFF = (
+    Entity(name="Departments", singular="Department", fields=DEPARTMENTS),
+    _of_resources("ResourceRoleDepartments", "RoleDepartments", RESOURCE_ROLE_DEPARTMENTS),
+    _of_resources("ResourceRoleQueues", "RoleQueues", RESOURCE_ROLE_QUEUES),
+    _of_resources("ResourceServiceDeskRoles", "ServiceDeskRoles", RESOURCE_SERVICE_DESK_ROLES),
 )

@@ -5,6 +5,7 @@ Inside, a point in time is epoch milliseconds (int, UTC), a string that is not s
 
 from __future__ import annotations
 
+import math
 import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -12,6 +13,11 @@ from typing import Any
 from connectors.sandbox.autotask_fields import BOOLEAN, DATETIME, DOUBLE, NUMBERS, STRING, Field
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+#: What SQL Server's datetime holds: the years 1753 to 9999.
+_FIRST, _LAST = (
+    (datetime(year, month, day, tzinfo=UTC) - _EPOCH) // timedelta(milliseconds=1)
+    for year, month, day in ((1753, 1, 1), (9999, 12, 31))
+)
 _FRACTION = re.compile(r"\.(\d+)")
 
 
@@ -55,7 +61,10 @@ def moment(value: Any, name: str) -> int:
         raise BadValue(f"Could not convert string to DateTime: {value}. Path '{name}'.") from None
     if parsed.tzinfo is None:
         parsed = parsed.replace(tzinfo=UTC)
-    return (parsed - _EPOCH) // timedelta(milliseconds=1)
+    at = (parsed - _EPOCH) // timedelta(milliseconds=1)
+    if not _FIRST <= at <= _LAST:
+        raise BadValue(f"Could not convert string to DateTime: {value}. Path '{name}'.")
+    return at
 
 
 def written_time(milliseconds: int, *, designator: str = "z", fraction: str = "trimmed") -> str:
@@ -88,6 +97,8 @@ def _number(field: Field, value: Any) -> int | float:
         number = float(value) if field.kind == DOUBLE else int(value)
     except ValueError:
         raise BadValue(f"Could not convert string to {field.kind}: {value}. Path '{field.name}'.") from None
+    if not math.isfinite(number):
+        raise BadValue(f"Input string '{value}' is not a valid {field.kind}. Path '{field.name}'.")
     if field.kind in NUMBERS and not isinstance(value, str) and number != value:
         raise BadValue(f"Input string '{value}' is not a valid {field.kind}. Path '{field.name}'.")
     return number

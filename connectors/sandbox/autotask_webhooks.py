@@ -76,6 +76,12 @@ class WebhookFieldRules(Rules):
     def done(self, row: Row, before: Mapping[str, Any] | None, changed: set[str], actor: Actor) -> None:
         self.tenant.rows[f"{self._kind}Webhooks"].change(row["webhookID"], {"isReady": True})
 
+    def removing(self, row: Row) -> None:
+        families = (f"{self._kind}WebhookFields", f"{self._kind}WebhookUdfFields")
+        tables = [self.tenant.rows[name] for name in families if name in self.tenant.rows]
+        if sum(len(rows.where(webhookID=row["webhookID"])) for rows in tables) <= 1:
+            self.tenant.rows[f"{self._kind}Webhooks"].change(row["webhookID"], {"isReady": False})
+
 
 def rules(tenant: Tenant) -> dict[str, Rules]:
     """The rules of every webhook family by entity name."""
@@ -238,6 +244,12 @@ class Callouts:
         if kind in _LOGGED_ID:
             values[_LOGGED_ID[kind]] = number
         rows.insert(values)
+
+    def owner_deactivated(self, resource_id: int) -> None:
+        """A webhook whose owner is deactivated is disabled, and stays so when the owner comes back (vendor help)."""
+        for kind in WATCHED:
+            for webhook in self._tenant.rows[f"{kind}Webhooks"].where(ownerResourceID=resource_id, isActive=True):
+                self._deactivate(kind, webhook)
 
     def _deactivate(self, kind: str, webhook: Row) -> None:
         entity = ENTITIES[f"{kind}Webhooks"]

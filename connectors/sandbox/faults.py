@@ -25,6 +25,9 @@ CALL_KINDS = frozenset(
 )
 WEBHOOK_KINDS = frozenset({"webhook_lost", "webhook_double", "webhook_hold", "webhook_delay"})
 _MATCH_KEYS = frozenset({"method", "path", "entity", "statusCode"})
+_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
+_HEADER_NAME = re.compile(r"[A-Za-z0-9-]+")
+_HEADER_VALUE = re.compile(r"[\x20-\x7e]*")
 _KEYS = frozenset({"kind", "match", "count", "skip", "params"})
 #: The parameters each kind knows; those of ``_REQUIRED`` must be given.
 _PARAMS: Mapping[str, frozenset[str]] = {
@@ -120,6 +123,7 @@ class Faults:
         if not isinstance(kind, str) or kind not in CALL_KINDS | WEBHOOK_KINDS:
             raise ControlError(f"fault: unknown kind '{kind}'; known: {', '.join(sorted(CALL_KINDS | WEBHOOK_KINDS))}")
         match, params = _mapping(body, "match"), _mapping(body, "params")
+        _check_match(match)
         _check_params(kind, params)
         self._made += 1
         fault = Fault(
@@ -163,7 +167,9 @@ class Faults:
 
 
 def _mapping(body: Mapping[str, Any], key: str) -> dict[str, Any]:
-    value = body.get(key) or {}
+    value = body.get(key)
+    if value is None:
+        return {}
     if not isinstance(value, dict):
         raise ControlError(f"fault: '{key}' must be an object")
     return dict(value)
@@ -176,10 +182,22 @@ def _whole(body: Mapping[str, Any], key: str, *, default: int, minimum: int) -> 
     return value
 
 
-def _pattern(match: Mapping[str, Any]) -> re.Pattern[str] | None:
+def _check_match(match: Mapping[str, Any]) -> None:
+    """A condition that can never be met would make a fault that never strikes: refused, not ignored."""
     unknown = set(match) - _MATCH_KEYS
     if unknown:
         raise ControlError(f"fault: unknown match '{sorted(unknown)[0]}'; known: {', '.join(sorted(_MATCH_KEYS))}")
+    method, status = match.get("method"), match.get("statusCode")
+    if method is not None and str(method).upper() not in _METHODS:
+        raise ControlError(f"fault: match.method '{method}' is none of {', '.join(_METHODS)}")
+    for key in ("path", "entity"):
+        if not isinstance(match.get(key), str | None):
+            raise ControlError(f"fault: match.{key} must be a text")
+    if isinstance(status, bool) or not isinstance(status, str | int | None):
+        raise ControlError("fault: match.statusCode must be a text or a whole number")
+
+
+def _pattern(match: Mapping[str, Any]) -> re.Pattern[str] | None:
     if match.get("path") is None:
         return None
     try:
@@ -198,22 +216,22 @@ def _check_params(kind: str, params: Mapping[str, Any]) -> None:
     required = _REQUIRED.get(kind)
     if required is not None and required not in params:
         raise ControlError(f"fault {kind}: params.{required} is missing")
-    _check_code(kind, params)
-    for key in ("seconds", "retry_after"):
+    for key in ("seconds", "code", "retry_after"):
         value = params.get(key)
         if value is not None and (isinstance(value, bool) or not isinstance(value, (int, float)) or value < 0):
             raise ControlError(f"fault {kind}: params.{key} must be a number >= 0")
+    code = params.get("code")
+    if code is not None and not (isinstance(code, int) and 200 <= code <= 599):
+        raise ControlError(f"fault {kind}: params.code must be an HTTP status from 200 to 599")
+    if not isinstance(params.get("after_commit"), bool | None):
+        raise ControlError(f"fault {kind}: params.after_commit must be true or false")
+    _check_headers(kind, params.get("headers"))
 
 
-def _check_code(kind: str, params: Mapping[str, Any]) -> None:
-    """A status that HTTP knows, and headers that can be sent: the fault strikes later, where nobody reads an error."""
-    code = params.get("code", 200)
-    if isinstance(code, bool) or not isinstance(code, int) or not 200 <= code <= 599:
-        raise ControlError(f"fault {kind}: params.code must be a whole number from 200 to 599")
-    headers = params.get("headers") or {}
-    if not isinstance(headers, dict) or not all(_is_header(name, value) for name, value in headers.items()):
-        raise ControlError(f"fault {kind}: params.headers must map names to texts of one line")
-
-
-def _is_header(name: str, value: Any) -> bool:
-    return re.fullmatch(r"[A-Za-z0-9-]+", name) is not None and re.fullmatch(r"[ -~]*", str(value)) is not None
+def _check_headers(kind: str, headers: Any) -> None:
+    if headers is None:
+        return
+    if not isinstance(headers, dict) or not all(
+        _HEADER_NAME.fullmatch(str(name)) and _HEADER_VALUE.fullmatch(str(value)) for name, value in headers.items()
+    ):
+        raise ControlError(f"fault {kind}: params.headers must be an object of header names and one-line values")

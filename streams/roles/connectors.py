@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +17,7 @@ from connectors.autotask.observation import TicketPublisher
 from connectors.autotask.poller import AutotaskPoller, PollerSettings
 from connectors.autotask.webhook import AutotaskWebhook
 from connectors.autotask.webhook_setup import WebhookSetup
-from connectors.errors import CallFailed
+from connectors.errors import CallFailed, Kind
 from connectors.ninjaone.connector import NinjaOneConnector
 from connectors.ninjaone.webhook_setup import WebhookRefused
 from connectors.ninjaone.webhook_setup import set_up as set_up_ninjaone
@@ -42,6 +42,8 @@ log = logging.getLogger("lockstep.connectors")
 
 #: A webhook is a convenience beside the poll: one that could not be set up is tried again at this pace.
 SET_UP_AGAIN_S = 60.0
+#: One read so often: Autotask switches a webhook off after 25 failed deliveries, and its notice may be lost as well.
+LOOK_AGAIN_S = 900.0
 
 
 @dataclass(slots=True)
@@ -173,26 +175,49 @@ class ConnectorsRole:
             if setup is not None:
 
                 async def set_up() -> str:
-                    state = await setup.ensure()
+                    known = setup.state is not None and setup.state.delivering
+                    state = await (setup.check() if known else setup.ensure())
+                    if known and not state.delivering:
+                        state = await setup.ensure()
                     if not state.delivering:
                         raise WebhookRefused("; ".join(state.findings) or "Autotask does not deliver yet")
                     return f"Autotask sends ticket changes to {url}"
 
-                works.append(self._keep_setting_up(side, gate, set_up))
+                works.append(self._keep_setting_up(side, gate, set_up, LOOK_AGAIN_S))
         side.figures = lambda: _budget(poller)
         side.running = asyncio.create_task(_closing(client, _together(*works)))
 
-    async def _keep_setting_up(self, side: _Side, gate: ConnectionGate, set_up: Callable[[], Awaitable[str]]) -> None:
+    async def _keep_setting_up(
+        self,
+        side: _Side,
+        gate: ConnectionGate,
+        set_up: Callable[[], Awaitable[str]],
+        again: float | None = None,
+    ) -> None:
+        """Set the webhook up, ``again`` after so many seconds (``None``: not), and whenever calls may go out again.
+
+        A vendor that deactivates the user switches the user's webhooks off, and they stay off when the user is back.
+        """
         while True:
             await gate.opened()
+            wait = again
             try:
-                side.webhook = await set_up()
-                log.info("%s", side.webhook)
-                return
+                told, side.webhook = side.webhook, await set_up()
+                if side.webhook != told:
+                    log.info("%s", side.webhook)
             except (WebhookRefused, CallFailed, CallsSuspended) as error:
-                side.webhook = str(error)
+                refused = isinstance(error, CallFailed) and error.kind is Kind.PERMANENT
+                side.webhook, wait = str(error), LOOK_AGAIN_S if refused else SET_UP_AGAIN_S
                 log.warning("webhook: %s; polling goes on, and this is tried again", error)
-            await self._here.clock.sleep(SET_UP_AGAIN_S)
+            await self._first([gate.reopened(), *([self._here.clock.sleep(wait)] if wait is not None else [])])
+
+    async def _first(self, works: Sequence[Awaitable[None]]) -> None:
+        tasks = [asyncio.ensure_future(work) for work in works]
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in tasks:
+                task.cancel()
 
     def _figures(self) -> dict[str, Any]:
         return {

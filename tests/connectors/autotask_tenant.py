@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import httpx
+import orjson
 
 from connectors.sandbox.autotask import AutotaskVendor
 from connectors.sandbox.clock import Clock
@@ -98,17 +99,45 @@ def device(**values: Any) -> dict[str, Any]:
     return {"companyID": FIRST_COMPANY, "productID": SERVER_PRODUCT, "isActive": True, **values}
 
 
+#: What a call was answered, seen through another one's eyes: method, path, status and document to status and document.
+Lens = Callable[[str, str, int, Any], tuple[int, Any]]
+
+
 class Board:
-    """One server on one port whose tenant is exchanged for every test: starting a server takes longer than a test."""
+    """One server on one port whose tenant is exchanged for every test: starting a server takes longer than a test.
+
+    ``lens`` changes the JSON of every vendor answer, so that the tenant looks like a simulator that others wrote.
+    """
 
     def __init__(self, http: httpx.AsyncClient) -> None:
+        self.lens: Lens | None = None
         self.http = http
         self.url = ""
         self._kernel: Kernel | None = None
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         assert self._kernel is not None
-        await self._kernel(scope, receive, send)
+        lens = self.lens if not scope["path"].startswith("/_sandbox") else None
+        await self._kernel(scope, receive, send if lens is None else self._through(lens, scope, send))
+
+    @staticmethod
+    def _through(lens: Lens, scope: Any, send: Any) -> Any:
+        started: dict[str, Any] = {}
+
+        async def changed(message: dict[str, Any]) -> None:
+            if message["type"] == "http.response.start":
+                started.update(message)
+                return
+            status, body = started["status"], message["body"]
+            if body.startswith(b"{"):
+                status, document = lens(scope["method"], scope["path"], status, orjson.loads(body))
+                body = orjson.dumps(document)
+            headers = [entry for entry in started["headers"] if entry[0] != b"content-length"]
+            headers.append((b"content-length", str(len(body)).encode()))
+            await send({**started, "status": status, "headers": headers})
+            await send({**message, "body": body})
+
+        return changed
 
     @asynccontextmanager
     async def tenant(self, organizations: int = 5) -> AsyncIterator[Api]:

@@ -14,7 +14,8 @@ from connectors.autotask import texts
 from connectors.autotask.client import Access, AccessError, condition
 from connectors.autotask.matching import plain_mac, real_serial
 from connectors.autotask.names import Choice, NameRefused, resolve
-from connectors.autotask.observation import Seen, observed_id
+from connectors.autotask.observation import observed_id
+from connectors.autotask.seen import Seen
 from connectors.autotask.signature import escaped, signed_by
 from connectors.autotask.zone import ZoneRefused, api_base, ticket_link, web_base
 from connectors.sandbox.autotask_payloads import escaped as escaped_by_the_sandbox

@@ -42,8 +42,9 @@ async def test_the_zone_of_a_stranger_is_an_error_with_its_text(api: Api) -> Non
     assert await api.errors("GET", url, headers={}) == ["Zone information could not be determined"]
 
 
-async def test_a_doubled_slash_in_the_zone_url_must_be_mended_by_the_client(api: Api) -> None:
-    await api.switch(zone_url_double_slash=True)
+async def test_a_doubled_slash_is_taken_or_must_be_mended_by_the_client(api: Api) -> None:
+    assert (await api.call("GET", f"{api.base}/ATServicesRest//V1.0/Version")).status_code == 200
+    await api.switch(zone_url_double_slash=True, doubled_slash="404")
     zone = await api.ok("GET", f"{api.base}/atservicesrest/v1.0/zoneInformation?user={api.vendor.username}", headers={})
     assert (await api.call("GET", f"{zone['url']}V1.0/Version")).status_code == 404
     assert (await api.call("GET", f"{zone['url'].rstrip('/')}/V1.0/Version")).status_code == 200

@@ -222,3 +222,44 @@ async def test_an_internal_error_has_an_error_id_and_a_401_fault_is_empty(api: A
     await api.fault("status", params={"code": 401})
     answer = await api.call("GET", "Version")
     assert (answer.status_code, answer.content) == (401, b"")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "words"),
+    [
+        ("POST", "tickets/TICKET/complete", {"status": []}, "not of the complete type"),
+        ("POST", "tickets/TICKET/complete", {"resourceID": []}, "'resourceID' must be the id"),
+        ("POST", "tickets/TICKET/complete", {"resourceID": 5}, "no row 5 in Resources"),
+        ("POST", "tickets/²/complete", {}, "'²' is not a number"),
+        ("POST", "tickets/1/reopen", {}, "no row 1 in Tickets"),
+        ("POST", "companies", {"companyName": "A", "companyType": "x"}, "companyType"),
+        ("POST", "udfs", {"name": "U", "dataType": "x"}, "dataType"),
+        ("POST", "udfs", {"name": "U", "dataType": 9}, "'dataType' is one of"),
+        ("POST", "udfs", {"name": "U", "isActive": 5}, "isActive"),
+        ("PATCH", "ticket-categories/3", {"required": 5}, "'required' is a list"),
+        ("PATCH", "ticket-categories/3", {"required": ["nope"]}, "no field 'nope'"),
+        ("PATCH", "ticket-categories/3", {"defaults": {"priority": "x"}}, "priority"),
+        ("PATCH", "api-user", {"permissions": {"Tickets": {"query": []}}}, "Tickets.query"),
+        ("POST", "clock", {"advance": 1e18}, "a hundred years"),
+        ("GET", "calls?since=--5", {}, "whole number"),
+        ("GET", "state?since=²", {}, "whole number"),
+    ],
+)
+async def test_a_control_call_that_is_not_understood_is_one_line_and_changes_nothing(
+    api: Api, method: str, path: str, body: dict[str, Any], words: str
+) -> None:
+    number = await api.create("Tickets", **ticket())
+    before = await api.control("GET", "state")
+    answer = await api.http.request(method, f"{api.base}/_sandbox/{path.replace('TICKET', str(number))}", json=body)
+    assert answer.status_code in (400, 404)
+    assert words in answer.json()["error"]
+    assert len(answer.json()["error"].splitlines()) == 1
+    assert await api.control("GET", "state") == before
+
+
+async def test_changing_one_part_of_a_category_keeps_the_other(api: Api) -> None:
+    await api.control("PATCH", "ticket-categories/3", defaults={"priority": "4"})
+    assert (await api.control("PATCH", "ticket-categories/3", required=["source"])) == {
+        "required": ["source"],
+        "defaults": {"priority": 4},
+    }

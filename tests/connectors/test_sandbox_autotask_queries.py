@@ -8,7 +8,17 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from tests.connectors.autotask_tenant import Api, Board, running_board, ticket, where
+from tests.connectors.autotask_tenant import (
+    ENGINEER,
+    FIRST_COMPANY,
+    TECHNICIAN,
+    Api,
+    Board,
+    device,
+    running_board,
+    ticket,
+    where,
+)
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -186,3 +196,64 @@ async def test_a_child_has_no_query_of_its_own_and_history_wants_one_ticket(api:
     assert (await api.call("POST", f"Tickets/{number}/Notes/query", body)).status_code == 404
     assert "ticketID" in (await api.errors("POST", "TicketHistory/query", body))[0]
     assert len(await api.rows("TicketHistory", where("ticketID", "eq", number))) == 1
+
+
+async def test_user_defined_numbers_and_dates_are_ordered_as_what_they_are(api: Api) -> None:
+    await api.control("POST", "udfs", name="Cores", dataType=3)
+    await api.control("POST", "udfs", name="Seen", dataType=4)
+    old = await api.create(
+        "ConfigurationItems",
+        **device(userDefinedFields=[{"name": "Cores", "value": "9"}, {"name": "Seen", "value": "2026-01-02T00:00:00"}]),
+    )
+    new = await api.create(
+        "ConfigurationItems",
+        **device(
+            userDefinedFields=[{"name": "Cores", "value": "10"}, {"name": "Seen", "value": "2026-01-10T00:00:00Z"}]
+        ),
+    )
+
+    async def found(op: str, name: str, value: Any, flag: Any = True) -> list[int]:
+        condition = where(name, op, value, udf=flag)
+        return [row["id"] for row in await api.rows("ConfigurationItems", condition)]
+
+    assert await found("gt", "Cores", 9) == [new]
+    assert await found("eq", "cores", "9", "true") == [old]
+    assert await found("gte", "Seen", "2026-01-09T23:00:00+00:00") == [new]
+    assert (
+        "Cores"
+        in (await api.errors("POST", "ConfigurationItems/query", {"filter": [where("Cores", "gt", "x", udf=True)]}))[0]
+    )
+
+
+async def test_a_search_in_the_address_has_the_length_that_web_servers_allow(api: Api) -> None:
+    search = '{"filter":[{"op":"eq","field":"title","value":"%s"}]}' % ("x" * 2100)
+    answer = await api.call("GET", f"Tickets/query?search={search}")
+    assert (answer.status_code, "html" in answer.headers["content-type"]) == (404, True)
+    await api.switch(query_string_limit=0)
+    assert (await api.call("GET", f"Tickets/query?search={search}")).status_code == 200
+
+
+async def test_who_works_where_can_be_read_flat_and_under_its_owner(api: Api) -> None:
+    for name, child in (
+        ("ResourceRoles", "Roles"),
+        ("ResourceRoleDepartments", "RoleDepartments"),
+        ("ResourceRoleQueues", "RoleQueues"),
+        ("ResourceServiceDeskRoles", "ServiceDeskRoles"),
+    ):
+        flat = await api.rows(name, where("resourceID", "eq", TECHNICIAN))
+        assert (await api.ok("GET", f"Resources/{TECHNICIAN}/{child}"))["items"] == flat
+        assert flat[0]["roleID"] == ENGINEER
+    places = (await api.ok("GET", f"Companies/{FIRST_COMPANY}/Locations"))["items"]
+    assert [place["isPrimary"] for place in places] == [True]
+    assert [row["name"] for row in await api.rows("Departments", where("id", "gte", 0))] == ["Service Desk"]
+
+
+@pytest.mark.parametrize("path", ["Tickets/²", "Tickets/" + "9" * 5000, "Tickets/-1", "Tickets/1/Notes/x"])
+async def test_what_is_no_id_leads_nowhere(api: Api, path: str) -> None:
+    answer = await api.call("GET", path)
+    assert (answer.status_code, list(answer.json())) == (404, ["Message"])
+
+
+@pytest.mark.parametrize("value", ["0001-01-01T00:00:00-12:00", "9999-12-31T23:59:59-12:00", "tomorrow", 5])
+async def test_a_time_that_cannot_be_kept_is_an_error_that_names_the_field(api: Api, value: Any) -> None:
+    assert "dueDateTime" in (await api.errors("POST", "Tickets", ticket(dueDateTime=value)))[0]

@@ -129,6 +129,26 @@ async def test_a_webhook_is_ready_once_it_has_a_field(api: Api, receiver: Receiv
     assert len(await receiver.count(1)) == 1
 
 
+async def test_a_webhook_without_its_last_field_is_not_ready_any_more(api: Api, receiver: Receiver) -> None:
+    number = await subscribe(api, receiver, fields=("status", "title"), always=())
+    first, second = (row["id"] for row in (await api.ok("GET", f"TicketWebhooks/{number}/Fields"))["items"])
+    await api.ok("DELETE", f"TicketWebhooks/{number}/Fields/{first}")
+    assert (await api.item("TicketWebhooks", number))["isReady"] is True
+    await api.ok("DELETE", f"TicketWebhooks/{number}/Fields/{second}")
+    assert (await api.item("TicketWebhooks", number))["isReady"] is False
+
+
+@pytest.mark.parametrize(("rule", "active"), [(True, False), (False, True)])
+async def test_a_deactivated_owner_takes_the_webhook_along_and_does_not_bring_it_back(
+    api: Api, receiver: Receiver, rule: bool, active: bool
+) -> None:
+    number = await subscribe(api, receiver)
+    await api.switch(webhook_owner_rule=rule)
+    await api.control("PATCH", "api-user", active=False)
+    await api.control("PATCH", "api-user", active=True)
+    assert (await api.item("TicketWebhooks", number))["isActive"] is active
+
+
 async def test_an_event_has_the_documented_keys_and_a_signature_over_its_bytes(api: Api, receiver: Receiver) -> None:
     hook = await subscribe(api, receiver)
     number = await api.create("Tickets", **ticket(title="Größe & <Zeit>", externalID="ls.1.a"))
