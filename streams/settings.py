@@ -165,6 +165,12 @@ class DeadLetterSettings(_Section):
         return DeadLetterLimit(consecutive=self.consecutive, ratio=self.ratio, window=self.window, setting=setting)
 
 
+class ConnectorsSettings(_Section):
+    """The pollers: where a list of a vendor that cannot be read stops."""
+
+    dead_letters: DeadLetterSettings = DeadLetterSettings()
+
+
 class WorkerSettings(_Section):
     """The decide stage. ``instance_id`` makes a member static: quick after a restart, slow to hand over for good."""
 
@@ -193,6 +199,7 @@ class Settings(_Section):
     autotask: AutotaskSettings = AutotaskSettings()
     console: Endpoint = Endpoint()
     receiver: ReceiverSettings = ReceiverSettings()
+    connectors: ConnectorsSettings = ConnectorsSettings()
     worker: WorkerSettings = WorkerSettings()
     executor: ExecutorSettings = ExecutorSettings()
     secrets_file: str = ".lockstep/secrets.yaml"

@@ -63,6 +63,8 @@ def status(config: Path | None, as_json: bool, role: str | None) -> int:
             for r in found["roles"]
         ]
         say(table(rows, ["ROLE", "STATE", "PID", "RESTARTS", "LAST REASON", "DOING"]))
+    for line in found["stopped"]:
+        say(f"stopped: {line}")
     for entry in found["waiting"]:
         since = f" since {entry['since']}" if entry["since"] else ""
         until = f", next call at {entry['until']}" if entry["until"] else ""
@@ -87,6 +89,7 @@ async def _status(settings: Settings) -> dict[str, Any]:
         },
         "roles": _roles(reports),
         "waiting": _waiting(reports),
+        "stopped": _stopped(reports),
         "parked": len(await parked(options)),
         "dead_letters": len(letters),
         "policy_revision": policy.revision if policy else None,
@@ -154,6 +157,12 @@ def _doing(report: dict[str, Any]) -> str:
     for name, part in figures.items():
         parts.append(f"{name}: {'waits' if part.get('suspended') else 'polls'}")
     return ", ".join(parts)
+
+
+def _stopped(reports: list[dict[str, Any]]) -> list[str]:
+    """The lists of the vendors that are not read any further, each with why and what to do."""
+    running = [report for report in reports if report["role"] == "connectors" and report["state"] == "running"]
+    return [line for report in running for part in report["figures"].values() for line in part.get("stopped", [])]
 
 
 def _waiting(reports: list[dict[str, Any]]) -> list[dict[str, Any]]:
