@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
 from pathlib import Path
 
@@ -108,3 +109,14 @@ async def test_a_partition_that_stands_still_although_it_has_work_ends_the_worke
         assert await worker.ended() == 70, run.state()
         said = worker.log.read_text()
     assert "stands at offset 0 of" in said
+
+
+async def test_a_partition_without_work_is_idle_and_not_stuck(
+    broker: EmbeddedBroker, topic_prefix: str, tmp_path: Path
+) -> None:
+    async with counting_run(broker.bootstrap_servers, topic_prefix, tmp_path) as run:
+        worker = run.start(extra=("--stuck-after", "2"))
+        await together([worker])
+        await run.decided(await run.publisher.publish(run.job.facts(60)))
+        await asyncio.sleep(6)
+        assert worker.exit_code is None, run.state()

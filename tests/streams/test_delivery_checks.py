@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from streams.delivery import selfcheck, transport
+from streams.delivery import selfcheck, transport, watch
 from streams.delivery.fatal import StartRefused, described
 from streams.delivery.positions import decode_positions, encode_positions
 from streams.delivery.settings import WorkerSettings
@@ -116,6 +117,18 @@ def test_a_look_after_a_long_sleep_of_the_process_counts_little() -> None:
     stillness = Stillness(longest_look_s=10)
     stillness.seen({WHERE: (5, 9)}, 5)
     assert stillness.seen({WHERE: (5, 9)}, 600) == {WHERE: 10}
+
+
+def test_what_was_assigned_and_never_taken_up_is_told_apart_from_work() -> None:
+    agent = SimpleNamespace(
+        assigned={1, 2}, lanes={1: SimpleNamespace(running=True), 2: SimpleNamespace(running=False)}
+    )
+    consumer = SimpleNamespace(app=SimpleNamespace(rebalancing=False))
+    assert watch._not_at_work(agent, consumer) == "partitions [2] were assigned and not taken up"
+    agent.lanes[2].running = True
+    assert watch._not_at_work(agent, consumer) == ""
+    consumer.app.rebalancing = True
+    assert watch._not_at_work(agent, consumer) == "a rebalance did not end"
 
 
 def test_secrets_do_not_show_in_the_settings() -> None:
