@@ -115,8 +115,8 @@ async def test_a_partition_without_work_is_idle_and_not_stuck(
     broker: EmbeddedBroker, topic_prefix: str, tmp_path: Path
 ) -> None:
     async with counting_run(broker.bootstrap_servers, topic_prefix, tmp_path) as run:
-        worker = run.start(extra=("--stuck-after", "2"))
-        await together([worker])
+        worker = run.start(extra=("--stuck-after", "5"))
+        await together([worker], timeout_s=60)
         await run.decided(await run.publisher.publish(run.job.facts(60)))
-        await asyncio.sleep(6)
+        await asyncio.sleep(12)
         assert worker.exit_code is None, run.state()
