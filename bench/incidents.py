@@ -85,7 +85,7 @@ class PrefixedStage:
         result = self.stage.decide(partition, records, _InContext(state, self.context))
         prefix = self.own_prefix
         outputs = [OutputRecord(prefix + out[0], *out[1:]) for out in result.outputs]
-        return SliceResult(outputs=outputs, states=result.states, timers=result.timers, parked=result.parked)
+        return SliceResult(outputs=outputs, states=result.states, timers=result.timers, unreadable=result.unreadable)
 
     def timers(self, key: bytes, state: bytes) -> Sequence[Due]:
         return self.stage.timers(key, state)

@@ -16,7 +16,12 @@ Headers = tuple[tuple[str, bytes], ...]
 
 
 class DecodeError(ValueError):
-    """Bytes that are not one of our events; the message says which part is wrong and how."""
+    """Bytes that are not one of our events; the message says which part is wrong and how.
+
+    ``reason`` is the kind of it, as a noun: what ``lockstep parked list`` counts dead letters by.
+    """
+
+    reason = "Unreadable"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

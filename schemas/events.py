@@ -12,6 +12,19 @@ from schemas.commands import COMMANDS, Command
 from schemas.envelope import DecodeError, Envelope
 from schemas.facts import FACTS, Fact
 
+
+class UnknownType(DecodeError):
+    """An event of a type that this version does not have, and that no version is known to have had."""
+
+    reason = "UnknownType"
+
+
+class NewerVersion(DecodeError):
+    """An event of a type that is known, in a version of its schema that only a newer Lockstep understands."""
+
+    reason = "NewerVersion"
+
+
 M = TypeVar("M", Fact, Command, covariant=True)
 
 _FACTS: dict[str, type[Fact]] = {model.ce_type: model for model in FACTS}
@@ -31,7 +44,7 @@ def decode_fact(headers: Iterable[tuple[str, bytes]], value: bytes | None) -> Ev
     envelope = Envelope.from_headers(headers)
     model = _FACTS.get(envelope.type)
     if model is None:
-        raise DecodeError(_unknown(envelope.type, _FACTS))
+        raise _unknown(envelope.type, _FACTS)
     return Event(envelope, _load(model, value))
 
 
@@ -40,7 +53,7 @@ def decode_command(headers: Iterable[tuple[str, bytes]], value: bytes | None) ->
     envelope = Envelope.from_headers(headers)
     model = _COMMANDS.get(envelope.type)
     if model is None:
-        raise DecodeError(_unknown(envelope.type, _COMMANDS))
+        raise _unknown(envelope.type, _COMMANDS)
     return Event(envelope, _load(model, value))
 
 
@@ -59,9 +72,12 @@ def _load(model: type[T], value: bytes | None) -> T:
         raise DecodeError(f"{model.ce_type}: {where}: {first['msg']}{more}") from None
 
 
-def _unknown(ce_type: str, known: dict[str, type[Fact]] | dict[str, type[Command]]) -> str:
+def _unknown(ce_type: str, known: dict[str, type[Fact]] | dict[str, type[Command]]) -> DecodeError:
     stem, _, version = ce_type.rpartition(".v")
     versions = [name.rpartition(".v")[2] for name in known if name.rpartition(".v")[0] == stem]
-    if versions:
-        return f"type {stem} in version {version} is not known here (known: {', '.join(versions)}); update Lockstep, then retry"
-    return f"type '{ce_type}' is not known here"
+    if versions and version.isdecimal() and int(version) > max(map(int, versions)):
+        return NewerVersion(
+            f"type {stem} in version {version} needs a newer version of Lockstep (this one knows {', '.join(versions)}): "
+            "update it, then retry"
+        )
+    return UnknownType(f"type '{ce_type}' is not known here")

@@ -272,11 +272,15 @@ class ConnectionChanged(ControlFact):
 
 
 class Selection(Model):
-    """Which parked work an operator means: by id (incident or key), by organization, or all of it."""
+    """Which parked work an operator means: by id (incident or key), by organization, or all of it.
+
+    ``because`` narrows any of these to what is parked for that reason (``UnmappedOrganization``).
+    """
 
     ids: tuple[str, ...] = ()
     organization_id: int | None = None
     everything: bool = False
+    because: str | None = None
 
 
 class ParkedRetried(ControlFact):

@@ -14,6 +14,7 @@ from connectors.ports import Now, Publication
 from schemas.envelope import Envelope, rfc3339
 from schemas.identity import partition_of
 from schemas.topics import CONTROL, DEAD_LETTERS
+from streams.dead_letters import DEAD_ERROR, DEAD_STAGE, DEAD_TIME
 from streams.kafka_options import MAX_RECORD_BYTES, KafkaOptions
 from streams.ports import OutputRecord
 from streams.readers import read_all
@@ -21,10 +22,6 @@ from streams.readers import read_all
 #: A broker that was killed is back within 7 s; one that takes longer than this is worth an error. What was sent may
 #: still arrive afterwards: ids are derived, so a repetition is recognised.
 ACK_SECONDS = 30.0
-
-#: Headers of a dead letter beside the original ones.
-DEAD_TOPIC, DEAD_PARTITION, DEAD_OFFSET = "dead_topic", "dead_partition", "dead_offset"
-DEAD_STAGE, DEAD_ERROR, DEAD_TIME = "dead_stage", "dead_error", "dead_time"
 
 
 class LogError(RuntimeError):
@@ -129,10 +126,13 @@ class KafkaLog:
             )
         return len(found)
 
-    async def write(self, records: Sequence[OutputRecord]) -> None:
-        """Write records as they are; returns when the broker has acknowledged every one. Raises ``LogError``."""
+    async def write(self, records: Sequence[OutputRecord]) -> list[int]:
+        """Write records as they are; returns their offsets when the broker has acknowledged every one.
+
+        Raises ``LogError``.
+        """
         if not records:
-            return
+            return []
         async with self._bounded(f"{len(records)} record(s) for {records[0].topic}"):
             producer = await self._reopen()
             waiting = [
@@ -145,7 +145,8 @@ class KafkaLog:
                 )
                 for record in records
             ]
-            await asyncio.gather(*waiting)
+            written = await asyncio.gather(*waiting)
+        return [one.offset for one in written]
 
     async def _open(self) -> Any:
         async with self._opening:

@@ -43,13 +43,14 @@ class SliceResult:
     """What one slice decided: goes out in one transaction together with the next input offsets, then into memory.
 
     ``states`` holds the changed state documents (``None`` deletes one); ``timers`` the complete set of pending
-    timers of each changed key (empty: none any more).
+    timers of each changed key (empty: none any more). ``unreadable`` says why for every record, by topic and offset,
+    that became a dead letter among the outputs.
     """
 
     outputs: Sequence[OutputRecord]
     states: Mapping[bytes, bytes | None]
     timers: Mapping[bytes, Sequence[Due]] = field(default_factory=dict)
-    parked: int = 0
+    unreadable: Mapping[tuple[str, int], str] = field(default_factory=dict)
 
 
 class Stage(Protocol):

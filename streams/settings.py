@@ -17,6 +17,8 @@ from urllib.parse import urlsplit
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 
+from streams.limit import DeadLetterLimit
+
 CONFIG_NAME = "lockstep.yaml"
 _PREFIX = "LOCKSTEP_"
 #: Variables with our prefix that are no settings.
@@ -144,12 +146,38 @@ class ReceiverSettings(Endpoint):
     port: int = Field(default=8421, ge=0, le=65535)
 
 
+class DeadLetterSettings(_Section):
+    """When a reader stops rather than fill the dead letters (``streams.limit``). ``consecutive: -1``: never."""
+
+    consecutive: int = Field(default=100, ge=-1)
+    ratio: float = Field(default=0.5, gt=0, le=1)
+    window: int = Field(default=1000, ge=1)
+
+    @field_validator("consecutive")
+    @classmethod
+    def _not_zero(cls, value: int) -> int:
+        if value == 0:
+            raise ValueError("must be at least 1, or -1 for no limit")
+        return value
+
+    def limit(self, setting: str) -> DeadLetterLimit:
+        """For the parts; ``setting`` is the name of this section."""
+        return DeadLetterLimit(consecutive=self.consecutive, ratio=self.ratio, window=self.window, setting=setting)
+
+
+class ConnectorsSettings(_Section):
+    """The pollers: where a list of a vendor that cannot be read stops."""
+
+    dead_letters: DeadLetterSettings = DeadLetterSettings()
+
+
 class WorkerSettings(_Section):
     """The decide stage. ``instance_id`` makes a member static: quick after a restart, slow to hand over for good."""
 
     processes: int = Field(default=1, ge=1, le=16)
     session_timeout_seconds: float = Field(default=10, ge=6)
     instance_id: str | None = None
+    dead_letters: DeadLetterSettings = DeadLetterSettings()
 
 
 class ExecutorSettings(_Section):
@@ -160,6 +188,7 @@ class ExecutorSettings(_Section):
     look_up_after_seconds: float = Field(default=15, ge=0)
     look_again_after_seconds: float = Field(default=600, ge=0)
     defer_after_seconds: float = Field(default=600, gt=0)
+    dead_letters: DeadLetterSettings = DeadLetterSettings()
 
 
 class Settings(_Section):
@@ -170,6 +199,7 @@ class Settings(_Section):
     autotask: AutotaskSettings = AutotaskSettings()
     console: Endpoint = Endpoint()
     receiver: ReceiverSettings = ReceiverSettings()
+    connectors: ConnectorsSettings = ConnectorsSettings()
     worker: WorkerSettings = WorkerSettings()
     executor: ExecutorSettings = ExecutorSettings()
     secrets_file: str = ".lockstep/secrets.yaml"

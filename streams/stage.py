@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 
 from schemas.audit import AuditedFact
-from schemas.envelope import DecodeError, rfc3339
+from schemas.envelope import DecodeError
 from schemas.events import decode_fact
 from schemas.topics import AGENT_INPUTS, AGENT_STATE, AUDIT, DEAD_LETTERS
 from streams.core import engine
+from streams.dead_letters import dead_letter_headers
 from streams.ports import Due, InputRecord, OutputRecord, SliceResult
 
 
@@ -29,7 +30,7 @@ class AgentStage:
         view = _Overlay(state)
         outputs: list[OutputRecord] = []
         timers: dict[bytes, Sequence[Due]] = {}
-        parked = 0
+        unreadable: dict[tuple[str, int], str] = {}
         for record in records:
             try:
                 event = decode_fact(record.headers, record.value)
@@ -41,8 +42,8 @@ class AgentStage:
                     value=(record.value or b"").decode(),
                 )
             except (DecodeError, UnicodeDecodeError) as error:
-                outputs.append(dead_letter(record, stage=self.name, error=str(error)))
-                parked += 1
+                outputs.append(dead_letter(record, stage=self.name, error=error))
+                unreadable[record.topic, record.offset] = str(error)
                 continue
             for step in engine.decide(self.name, event, fact, view):
                 key = step.key.encode()
@@ -53,24 +54,16 @@ class AgentStage:
                 ]
                 view[key] = step.state
                 timers[key] = [Due(timer.at, timer.timer) for timer in step.timers]
-        return SliceResult(outputs=outputs, states=view.changed, timers=timers, parked=parked)
+        return SliceResult(outputs=outputs, states=view.changed, timers=timers, unreadable=unreadable)
 
     def timers(self, key: bytes, state: bytes) -> Sequence[Due]:
         """The pending timers of a document that was just loaded."""
         return [Due(timer.at, timer.timer) for timer in engine.timers_of(self.name, key.decode(), state)]
 
 
-def dead_letter(record: InputRecord, *, stage: str, error: str) -> OutputRecord:
+def dead_letter(record: InputRecord, *, stage: str, error: ValueError) -> OutputRecord:
     """A record that could not be understood: its bytes and headers as they were, and where and why it failed."""
-    about = {
-        "dead_topic": record.topic,
-        "dead_partition": str(record.partition),
-        "dead_offset": str(record.offset),
-        "dead_stage": stage,
-        "dead_error": error[:1000],
-        "dead_time": rfc3339(record.timestamp),
-    }
-    headers = [*record.headers, *((name, text.encode()) for name, text in about.items())]
+    headers = dead_letter_headers(record, stage=stage, error=error, at=record.timestamp)
     return OutputRecord(DEAD_LETTERS, 0, record.key, record.value, headers)
 
 

@@ -19,6 +19,8 @@ from pathlib import Path
 FIRST_DELAY_S, LAST_DELAY_S, STEADY_AFTER_S = 1.0, 30.0, 60.0
 #: Roles finish what is in flight: an executor's call may take 20 s, Faust's hand-over a few more.
 STOP_WITHIN_S = 30.0
+#: A fatal line is at most this long in ``status``, and stands within the last part of the log.
+_LAST_WORDS, _LAST_WORDS_WITHIN = 600, 64 * 1024
 
 
 @dataclass(slots=True)
@@ -58,6 +60,23 @@ def reason_of(returncode: int) -> str:
     return meanings.get(returncode, f"failed (exit {returncode})")
 
 
+def last_words(log: Path, start: int) -> str:
+    """What a role said about its end in what it wrote from byte ``start`` on: its fatal line, or its line as a command.
+
+    "" where there is none: killed, or ended on request.
+    """
+    with log.open("rb") as file:
+        file.seek(max(start, log.stat().st_size - _LAST_WORDS_WITHIN))
+        lines = file.read().decode("utf-8", "replace").splitlines()
+    for line in reversed(lines):
+        _, fatal, said = line.partition(" CRITICAL ")
+        if fatal:
+            return said.partition(": ")[2][:_LAST_WORDS]
+        if line.startswith("lockstep: "):
+            return line.removeprefix("lockstep: ")[:_LAST_WORDS]
+    return ""
+
+
 class Supervisor:
     """Runs children until ``stop`` is set. ``on_change`` is awaited after every start and end."""
 
@@ -92,7 +111,9 @@ class Supervisor:
 
     async def _keep(self, child: Child, stop: asyncio.Event) -> None:
         while not stop.is_set():
-            with (self._logs / f"{child.name}.log").open("ab") as log:
+            path = self._logs / f"{child.name}.log"
+            with path.open("ab") as log:
+                before = log.tell()
                 child.process = await asyncio.create_subprocess_exec(
                     *child.argv,
                     stdin=asyncio.subprocess.DEVNULL,
@@ -110,7 +131,8 @@ class Supervisor:
             if asyncio.get_running_loop().time() - begun >= STEADY_AFTER_S:
                 child.delay = FIRST_DELAY_S
             child.restarts += 1
-            child.last_reason = reason_of(code)
+            said = last_words(path, before) if code > 0 else ""
+            child.last_reason = reason_of(code) + (f": {said}" if said else "")
             self._tell(
                 f"{child.name} {child.last_reason}; starting it again in {child.delay:g} s (restart {child.restarts})"
             )

@@ -1,45 +1,15 @@
-"""What the log says, for people: dispositions, parked work, dead letters. Reads committed records; changes nothing."""
+"""What the log says, for people: dispositions, parked work. Reads committed records; changes nothing."""
 
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
 from typing import Any
 
-import orjson
-
-from schemas.envelope import rfc3339
-from schemas.topics import AGENT_STATE, DEAD_LETTERS, OPERATIONS
+from schemas.topics import AGENT_STATE
 from streams.core.documents import CONTEXT_KEY, read
 from streams.core.views import ParkedItem, parked_in
 from streams.kafka_options import KafkaOptions
-from streams.ports import InputRecord
 from streams.readers import read_all
-
-#: Headers that a dead letter has beside its original ones.
-DEAD_HEADERS = ("dead_topic", "dead_partition", "dead_offset", "dead_stage", "dead_error", "dead_time")
-#: Where an operator's word on a dead letter stands in topic ``operations``.
-DEAD_KEY = "dead-letter."
-
-
-@dataclass(frozen=True, slots=True)
-class DeadLetter:
-    """A record that could not be understood, and whether somebody has dealt with it."""
-
-    id: str
-    record: InputRecord
-    about: dict[str, str]
-    handled: dict[str, Any] | None
-
-    def as_dict(self) -> dict[str, Any]:
-        """For JSON output; the bytes as text where they are text."""
-        value = self.record.value or b""
-        about = {name.removeprefix("dead_"): text for name, text in self.about.items()}
-        return {"id": self.id, **about, "value": value.decode("utf-8", "replace")[:2000], "handled": self.handled}
-
-    def original_headers(self) -> list[tuple[str, bytes]]:
-        """The headers that the record came with."""
-        return [(name, value) for name, value in self.record.headers if name not in DEAD_HEADERS]
 
 
 async def states(options: KafkaOptions, agent: str) -> dict[str, dict[str, Any]]:
@@ -79,23 +49,6 @@ async def parked(options: KafkaOptions) -> list[ParkedItem]:
             for key, document in documents.items():
                 found += parked_in(agent, key.decode(), document)
     return sorted(found, key=lambda item: (item.agent != "incidents", item.key, item.id))
-
-
-async def dead_letters(options: KafkaOptions) -> list[DeadLetter]:
-    """All dead letters that are still kept, oldest first."""
-    handled: dict[str, dict[str, Any]] = {}
-    async for record in read_all(options, OPERATIONS):
-        key = (record.key or b"").decode()
-        if key.startswith(DEAD_KEY) and record.value is not None:
-            handled[key.removeprefix(DEAD_KEY)] = orjson.loads(record.value)
-    found: list[DeadLetter] = []
-    async for record in read_all(options, DEAD_LETTERS):
-        identity = f"dead-{record.offset}"
-        raw = dict(record.headers)
-        about = {name: raw[name].decode("utf-8", "replace") for name in DEAD_HEADERS if name in raw}
-        about.setdefault("dead_time", rfc3339(record.timestamp))
-        found.append(DeadLetter(identity, record, about, handled.get(identity)))
-    return found
 
 
 def dispositions(bodies: dict[str, dict[str, Any]]) -> Counter[str]:

@@ -216,12 +216,12 @@ def _check_params(kind: str, params: Mapping[str, Any]) -> None:
     required = _REQUIRED.get(kind)
     if required is not None and required not in params:
         raise ControlError(f"fault {kind}: params.{required} is missing")
-    for key in ("seconds", "code", "retry_after"):
+    for key in ("seconds", "retry_after"):
         value = params.get(key)
         if value is not None and (isinstance(value, bool) or not isinstance(value, (int, float)) or value < 0):
             raise ControlError(f"fault {kind}: params.{key} must be a number >= 0")
     code = params.get("code")
-    if code is not None and not (isinstance(code, int) and 200 <= code <= 599):
+    if code is not None and (isinstance(code, bool) or not isinstance(code, int) or not 200 <= code <= 599):
         raise ControlError(f"fault {kind}: params.code must be an HTTP status from 200 to 599")
     if not isinstance(params.get("after_commit"), bool | None):
         raise ControlError(f"fault {kind}: params.after_commit must be true or false")

@@ -22,7 +22,8 @@ VERBS = {
     **dict.fromkeys(("init", "test", "connect", "disconnect", "check", "setup"), "connections"),
     **dict.fromkeys(("up", "run", "sandbox", "demo"), "running"),
     **dict.fromkeys(("status", "explain", "audit", "topics"), "observe"),
-    **dict.fromkeys(("parked", "pause", "resume"), "work"),
+    "parked": "parked",
+    **dict.fromkeys(("pause", "resume"), "work"),
     "policy": "policy",
 }
 

@@ -18,6 +18,7 @@ from streams.clock import machine_now
 from streams.core.connection import Connection
 from streams.explaining import explain as explained
 from streams.explaining import happening_of
+from streams.handling import dead_letters
 from streams.health import connections
 from streams.operations import Pause, pauses
 from streams.readers import read_all, tail
@@ -25,7 +26,7 @@ from streams.replay import AuditResult, verify_audit
 from streams.reporter import roles
 from streams.settings import Settings
 from streams.topics import describe
-from streams.views import dead_letters, parked
+from streams.views import parked
 from streams.wiring import kafka_options, policy_in_force
 
 _WORDS = {"NotConnected": "Not connected"}
@@ -62,9 +63,13 @@ def status(config: Path | None, as_json: bool, role: str | None) -> int:
             for r in found["roles"]
         ]
         say(table(rows, ["ROLE", "STATE", "PID", "RESTARTS", "LAST REASON", "DOING"]))
+    for line in found["stopped"]:
+        say(f"stopped: {line}")
     for entry in found["waiting"]:
         since = f" since {entry['since']}" if entry["since"] else ""
-        say(f"waiting: {entry['count']} in {entry['topic']}{since}" + (f": {entry['why']}" if entry["why"] else ""))
+        until = f", next call at {entry['until']}" if entry["until"] else ""
+        why = f": {entry['why']}" if entry["why"] else ""
+        say(f"waiting: {entry['count']} in {entry['topic']}{since}{until}{why}")
     say(
         f"policy revision {found['policy_revision'] or 'none'}; parked: {found['parked']}; dead letters: {found['dead_letters']}"
     )
@@ -84,6 +89,7 @@ async def _status(settings: Settings) -> dict[str, Any]:
         },
         "roles": _roles(reports),
         "waiting": _waiting(reports),
+        "stopped": _stopped(reports),
         "parked": len(await parked(options)),
         "dead_letters": len(letters),
         "policy_revision": policy.revision if policy else None,
@@ -153,14 +159,21 @@ def _doing(report: dict[str, Any]) -> str:
     return ", ".join(parts)
 
 
+def _stopped(reports: list[dict[str, Any]]) -> list[str]:
+    """The lists of the vendors that are not read any further, each with why and what to do."""
+    running = [report for report in reports if report["role"] == "connectors" and report["state"] == "running"]
+    return [line for report in running for part in report["figures"].values() for line in part.get("stopped", [])]
+
+
 def _waiting(reports: list[dict[str, Any]]) -> list[dict[str, Any]]:
     found = []
     for report in reports:
         if report["role"] != "executor" or report["state"] != "running":
             continue
         for topic, part in report["figures"].items():
-            if part.get("waiting") or part.get("suspended"):
-                since = part.get("suspended_since")
+            if part.get("waiting") or part.get("suspended") or part.get("slowed_down"):
+                since = part.get("suspended_since") or part.get("slowed_down_since")
+                until = part.get("next_call_at")
                 found.append(
                     {
                         "topic": topic,
@@ -168,6 +181,7 @@ def _waiting(reports: list[dict[str, Any]]) -> list[dict[str, Any]]:
                         "by_lane": part.get("by_lane", {}),
                         "by_organization": part.get("by_organization", {}),
                         "since": rfc3339(since) if since else None,
+                        "until": rfc3339(until) if until else None,
                         "why": part.get("suspended") or part.get("slowed_down") or "",
                     }
                 )

@@ -285,7 +285,7 @@ def asked_by_operator(draft: Draft, context: Context, fact: ControlFact) -> bool
     chosen = [
         (kind, entry)
         for kind, entry in sorted(draft.body.get("parked", {}).items())
-        if _selects(fact.selection, draft.key, entry["organization"])
+        if _selects(fact.selection, draft.key, entry["organization"], entry["reason"])
     ]
     for kind, entry in chosen:
         if isinstance(fact, ParkedDismissed):
@@ -312,5 +312,7 @@ def _fields_created(draft: Draft, context: Context, fact: FieldsCreated) -> bool
     return True
 
 
-def _selects(selection: Selection, key: str, organization: int) -> bool:
+def _selects(selection: Selection, key: str, organization: int, reason: str) -> bool:
+    if selection.because not in (None, reason):
+        return False
     return selection.everything or key in selection.ids or selection.organization_id == organization

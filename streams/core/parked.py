@@ -23,13 +23,21 @@ def asked_by_operator(draft: Draft, context: Context, fact: ControlFact) -> bool
     if not isinstance(fact, ParkedRetried | ParkedDismissed):
         return False
     alerts = [
-        uid for uid in waiting_alerts(draft) if _selects(fact.selection, draft.key, _organization(draft, uid), (uid,))
+        uid
+        for uid in waiting_alerts(draft)
+        if _selects(fact.selection, draft.key, _organization(draft, uid), (uid,), draft.body["alerts"][uid]["reason"])
     ]
     incidents = [
         external_id
         for external_id, incident in sorted(draft.body.get("incidents", {}).items())
         if "parked" in incident
-        and _selects(fact.selection, draft.key, incident["organization"], (external_id, incident["opened_by"]))
+        and _selects(
+            fact.selection,
+            draft.key,
+            incident["organization"],
+            (external_id, incident["opened_by"]),
+            incident["parked"]["reason"],
+        )
     ]
     resets = [
         uid
@@ -41,6 +49,7 @@ def asked_by_operator(draft: Draft, context: Context, fact: ControlFact) -> bool
             draft.key,
             draft.body["incidents"][alert["incident"]]["organization"],
             (uid, alert["incident"]),
+            alert["reason"],
         )
     ]
     if isinstance(fact, ParkedRetried):
@@ -85,7 +94,9 @@ def _organization(draft: Draft, uid: str) -> int:
     return int(draft.body["alerts"][uid]["fact"]["subject"]["organization_id"])
 
 
-def _selects(selection: Selection, key: str, organization: int, names: tuple[str, ...]) -> bool:
+def _selects(selection: Selection, key: str, organization: int, names: tuple[str, ...], reason: str) -> bool:
+    if selection.because not in (None, reason):
+        return False
     if selection.everything or selection.organization_id == organization:
         return True
     return key in selection.ids or any(name in selection.ids for name in names)

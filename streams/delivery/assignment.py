@@ -45,6 +45,8 @@ class Assignment:
         self.stage = stage
         self.settings = settings
         self.token = 0
+        #: What the group gave us last; those without a running lane are still to be taken over.
+        self.assigned: set[int] = set()
         self.lanes: dict[int, Lane] = {}
         self.room = asyncio.Event()
         self._generation = -1

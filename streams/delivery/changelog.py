@@ -10,6 +10,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from streams.delivery.positions import POSITIONS_KEY, decode_positions
 from streams.delivery.settings import WorkerSettings
+from streams.limit import Tally
 
 
 @dataclass(slots=True)
@@ -18,12 +19,13 @@ class LoadedPartition:
 
     state: dict[bytes, bytes] = field(default_factory=dict)
     next_offsets: dict[str, int] = field(default_factory=dict)
+    tallies: dict[str, Tally] = field(default_factory=dict)
     records: int = 0
 
     def take(self, key: bytes, value: bytes | None) -> None:
         self.records += 1
         if key == POSITIONS_KEY:
-            self.next_offsets = decode_positions(value) if value is not None else {}
+            self.next_offsets, self.tallies = decode_positions(value) if value is not None else ({}, {})
         elif value is None:
             self.state.pop(key, None)
         else:

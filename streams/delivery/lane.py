@@ -14,6 +14,7 @@ from streams.delivery.positions import POSITIONS_KEY, encode_positions
 from streams.delivery.settings import AtCheckpoint, Checkpoint, OnProgress, SliceCommitted, WorkerSettings
 from streams.delivery.timers import PendingTimers
 from streams.delivery.transactions import SliceProducer
+from streams.limit import Tally, counted
 from streams.ports import InputRecord, OutputRecord, SliceResult, Stage
 
 #: A lane is full when it holds this many slices: enough to keep it busy while the next fetch is under way (a fetch is
@@ -61,6 +62,7 @@ class Lane:
         self.next_offsets: dict[str, int] = {}
         self.timers = PendingTimers()
         self._state: dict[bytes, bytes] = {}
+        self._tallies: dict[str, Tally] = {}
         self._stage = stage
         self._settings = settings
         self._on_room = on_room
@@ -80,6 +82,7 @@ class Lane:
         """Begin with what the changelog says."""
         self._state = loaded.state
         self.next_offsets = dict(loaded.next_offsets)
+        self._tallies = dict(loaded.tallies)
         for key, document in loaded.state.items():
             dues = self._stage.timers(key, document)
             if dues:
@@ -195,21 +198,32 @@ class Lane:
 
     async def _process(self, records: Sequence[InputRecord]) -> None:
         result = self._stage.decide(self.partition, records, self._state)
+        tallies = self._counted(records, result)
         next_offsets = {**self.next_offsets, **{record.topic: record.offset + 1 for record in records}}
-        out = self._outgoing(result, next_offsets)
+        out = self._outgoing(result, encode_positions(next_offsets, tallies))
         self._pass("before_transaction")
         await self.producer.commit(out, lambda: self._pass("inside_transaction"))
         self._pass("after_commit_before_memory")
+        self._tallies = tallies
         self._remember(result, next_offsets)
         if self._on_progress is not None:
             self._on_progress(self._report(records, result))
 
-    def _outgoing(self, result: SliceResult, next_offsets: dict[str, int]) -> list[OutputRecord]:
+    def _counted(self, records: Sequence[InputRecord], result: SliceResult) -> dict[str, Tally]:
+        """What counts against the limit after this slice; a slice that crosses the limit is not committed."""
+        places = ((record.topic, record.offset) for record in records)
+        limit = self._settings.dead_letters
+        tallies, exceeded = counted(self._tallies, self.partition, places, result.unreadable, limit)
+        if exceeded is not None:
+            die(f"agent {self._stage.name}: {exceeded}")
+        return tallies
+
+    def _outgoing(self, result: SliceResult, positions: bytes) -> list[OutputRecord]:
         if POSITIONS_KEY in result.states:
             raise ValueError(f"a state document must not have the key {POSITIONS_KEY.decode()}")
         topic, partition = self._stage.state_topic, self.partition
         states = [OutputRecord(topic, partition, key, document) for key, document in result.states.items()]
-        return [*result.outputs, *states, OutputRecord(topic, partition, POSITIONS_KEY, encode_positions(next_offsets))]
+        return [*result.outputs, *states, OutputRecord(topic, partition, POSITIONS_KEY, positions)]
 
     def _remember(self, result: SliceResult, next_offsets: dict[str, int]) -> None:
         for key, document in result.states.items():
@@ -228,7 +242,7 @@ class Lane:
             records=len(records),
             outputs=len(result.outputs),
             states=len(result.states),
-            parked=result.parked,
+            dead_letters=len(result.unreadable),
             waiting=self._records_waiting,
             next_offsets=self.next_offsets,
         )

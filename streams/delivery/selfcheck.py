@@ -20,10 +20,12 @@ from mode.threads import WorkerThread
 
 from streams.delivery.fatal import EXIT_FATAL, StartRefused
 
+Internal = tuple[Any, str, tuple[str, ...] | None]
+
 VERSIONS: Mapping[str, str] = {"faust-streaming": "0.15.3", "aiokafka": "0.14.0", "mode-streaming": "0.7.1"}
 
 #: What is overridden or called, with its parameters as they were read. ``None``: an attribute, not a function.
-INTERNALS: tuple[tuple[Any, str, tuple[str, ...] | None], ...] = (
+INTERNALS: tuple[Internal, ...] = (
     (WorkerThread, "__init__", ("self", "service", "kwargs")),
     (driver.AIOKafkaConsumerThread, "Worker", None),
     (driver.AIOKafkaConsumerThread, "_create_worker_consumer", ("self", "transport")),
@@ -62,10 +64,33 @@ INTERNALS: tuple[tuple[Any, str, tuple[str, ...] | None], ...] = (
     (RangePartitionAssignor, "assign", ("cluster", "members")),
 )
 
+#: Which of them are coroutines (``getmany``: an asynchronous generator); the others are plain functions.
+AWAITED: Mapping[Any, frozenset[str]] = {
+    driver.AIOKafkaConsumerThread: frozenset({"_commit"}),
+    driver.Consumer: frozenset(
+        {
+            "on_partitions_revoked",
+            "on_partitions_assigned",
+            "perform_seek",
+            "getmany",
+            "_getmany",
+            "force_commit",
+            "commit",
+            "_commit",
+            "wait_empty",
+            "verify_all_partitions_active",
+            "seek_wait",
+            "earliest_offsets",
+            "highwaters",
+        }
+    ),
+    AIOKafkaProducer: frozenset({"begin_transaction", "commit_transaction", "send_batch"}),
+}
+
 
 def check_internals() -> None:
     """Raise ``StartRefused`` (exit 70) with one line that names what is other than expected."""
-    found = [*_other_versions(VERSIONS), *_other_internals(INTERNALS)]
+    found = [*_other_versions(VERSIONS), *_other_internals(INTERNALS), *_other_manners(AWAITED, INTERNALS)]
     if found:
         raise StartRefused(
             f"this installation is not the one delivery was tested with: {'; '.join(found)}. "
@@ -86,14 +111,32 @@ def _other_versions(expected: Mapping[str, str]) -> list[str]:
     return found
 
 
-def _other_internals(expected: tuple[tuple[Any, str, tuple[str, ...] | None], ...]) -> list[str]:
+def _other_internals(expected: tuple[Internal, ...]) -> list[str]:
     found = []
     for owner, name, wanted in expected:
         where = f"{owner.__module__}.{owner.__qualname__}.{name}"
         if not hasattr(owner, name):
             found.append(f"{where} is gone")
         elif wanted is not None:
-            parameters = tuple(inspect.signature(getattr(owner, name)).parameters)
+            function = getattr(owner, name)
+            if not inspect.isroutine(function):
+                found.append(f"{where} is a {type(function).__name__}, no longer a function")
+                continue
+            parameters = tuple(inspect.signature(function).parameters)
             if parameters != wanted:
                 found.append(f"{where} takes ({', '.join(parameters)}), not ({', '.join(wanted)})")
+    return found
+
+
+def _other_manners(awaited: Mapping[Any, frozenset[str]], expected: tuple[Internal, ...]) -> list[str]:
+    """What is awaited, or is called without awaiting, and is no longer of that kind: it would not run, without a word."""
+    found = []
+    for owner, name, wanted in expected:
+        function = getattr(owner, name, None)
+        if wanted is None or not inspect.isroutine(function):
+            continue
+        is_async = inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function)
+        if is_async != (name in awaited.get(owner, frozenset())):
+            manner = "is asynchronous now" if is_async else "is no longer asynchronous"
+            found.append(f"{owner.__module__}.{owner.__qualname__}.{name} {manner}")
     return found

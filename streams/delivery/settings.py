@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from schemas.topics import TIMERS
+from streams.limit import DeadLetterLimit
 
 #: Where a crash test may end the process, in the order in which a slice passes them. The argument beside it is the
 #: partition number. Nothing but a test passes such a function.
@@ -37,6 +38,8 @@ class WorkerSettings:
     timers_topic: str = TIMERS
     #: A partition that has work and moves nothing for this long ends the process (Faust consumers are known to stall).
     stuck_after_s: float = 60.0
+    #: More dead letters than this in one partition end the process instead: the slice that crosses it is undone.
+    dead_letters: DeadLetterLimit = field(default_factory=DeadLetterLimit)
 
     def group(self, agent: str) -> str:
         """The consumer group of an agent."""
@@ -56,7 +59,7 @@ class SliceCommitted:
     records: int
     outputs: int
     states: int
-    parked: int
+    dead_letters: int
     waiting: int
     next_offsets: Mapping[str, int]
 

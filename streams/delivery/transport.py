@@ -106,7 +106,7 @@ class Consumer(driver.Consumer):
         held: dict[str, set[int]] = defaultdict(set)
         for tp in assigned:
             held[tp.topic].add(tp.partition)
-        numbers = self.lanes.check_same_numbers(held)
+        self.lanes.assigned = numbers = self.lanes.check_same_numbers(held)
         self.lanes.suspend()
         await self.lanes.give_up_all_but(numbers)
         await super().on_partitions_assigned(assigned, generation_id)

@@ -8,39 +8,16 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping
 from typing import Any
 
 from aiokafka.errors import KafkaError
 
 from streams.delivery.assignment import Assignment
 from streams.delivery.fatal import die
+from streams.stillness import Stillness
 
 #: A look costs one ListOffsets request per agent.
 LOOK_EVERY_S = 5.0
-
-
-class Stillness:
-    """For how long each input partition has had work and not moved. Pure: it is told what was seen, and when."""
-
-    def __init__(self, *, longest_look_s: float) -> None:
-        self._longest_look_s = longest_look_s
-        self._places: dict[tuple[str, int], int] = {}
-        self._still: dict[tuple[str, int], float] = {}
-
-    def seen(self, places: Mapping[tuple[str, int], tuple[int, int]], seconds: float) -> dict[tuple[str, int], float]:
-        """Take one look (``where -> (next offset, end)``), ``seconds`` after the last; answer who stands still since.
-
-        A look counts for at most ``longest_look_s``: a process that was stopped for a minute stood still itself.
-        """
-        counted = min(seconds, self._longest_look_s)
-        still: dict[tuple[str, int], float] = {}
-        for where, (offset, end) in places.items():
-            if offset < end and self._places.get(where) == offset:
-                still[where] = self._still.get(where, 0.0) + counted
-        self._places = {where: offset for where, (offset, _) in places.items()}
-        self._still = still
-        return still
 
 
 async def watch(assignment: Assignment, consumer: Any) -> None:
@@ -49,14 +26,15 @@ async def watch(assignment: Assignment, consumer: Any) -> None:
     look_every_s = min(LOOK_EVERY_S, limit / 4)
     stillness = Stillness(longest_look_s=2 * look_every_s)
     last = time.monotonic()
-    rebalancing = 0.0
+    idle = 0.0
     while True:
         await asyncio.sleep(look_every_s)
         now = time.monotonic()
         passed, last = now - last, now
-        rebalancing = rebalancing + min(passed, 2 * look_every_s) if consumer.app.rebalancing else 0.0
-        if rebalancing > 2 * limit:
-            die(f"agent {assignment.stage.name}: a rebalance did not end within {2 * limit:.0f} s")
+        doing = _not_at_work(assignment, consumer)
+        idle = idle + min(passed, 2 * look_every_s) if doing else 0.0
+        if idle > 2 * limit:
+            die(f"agent {assignment.stage.name}: {doing} for {2 * limit:.0f} s")
         places = await _look(assignment, consumer)
         for (topic, partition), seconds in stillness.seen(places, passed).items():
             if seconds >= limit:
@@ -65,6 +43,17 @@ async def watch(assignment: Assignment, consumer: Any) -> None:
                     f"agent {assignment.stage.name}: {topic} partition {partition} stands at offset {offset} of {end} "
                     f"for {seconds:.0f} s although it may move"
                 )
+
+
+def _not_at_work(assignment: Assignment, consumer: Any) -> str:
+    """Why the agent does not work on what it was given, "" where it does: nothing would stand still then, nor move.
+
+    A rebalance and a take-over may each take up to a minute, hence twice the limit.
+    """
+    if consumer.app.rebalancing:
+        return "a rebalance did not end"
+    waiting = assignment.assigned - {number for number, lane in assignment.lanes.items() if lane.running}
+    return f"partitions {sorted(waiting)} were assigned and not taken up" if waiting else ""
 
 
 async def _look(assignment: Assignment, consumer: Any) -> dict[tuple[str, int], tuple[int, int]]:

@@ -141,6 +141,7 @@ class Engine:
             "suspended": figures.closed_why or None,
             "suspended_since": figures.closed_since,
             "slowed_down": pace.why or None,
+            "slowed_down_since": pace.since,
             "next_call_at": pace.not_before if pace.not_before > now else None,
             "second_looks": len(self._work.second_looks),
         }

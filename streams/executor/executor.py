@@ -21,17 +21,18 @@ from streams.executor.engine import Engine
 from streams.executor.figures import Figures
 from streams.executor.ledger import Ledger
 from streams.executor.outcomes import OutcomeLog
-from streams.executor.reading import Reading, start_position
+from streams.executor.reading import Reading, TooManyDeadLetters, start_position
 from streams.executor.settings import AtPoint, ExecutorSettings, Jitter, Sleep
 from streams.executor.window import Window
 from streams.log import KafkaLog, LogError
+from streams.stillness import Stillness
 
 #: How long a poll may wait for records; also how soon a stop is noticed.
 POLL_MS = 200
 #: Kafka's own committed offset is for lag tools only (the position in ``attempts`` counts), so it may be a second old.
 COMMIT_EVERY_S = 1.0
-#: Readable work that does not arrive for this long: the consumer has stalled (design section 5, rule 6).
-STALLED_AFTER_S = 60.0
+#: How often a consumer that gets nothing asks the broker whether there is something to get.
+LOOK_EVERY_S = 5.0
 
 log = logging.getLogger("lockstep.executor")
 
@@ -84,7 +85,9 @@ class Executor:
         self._stopping = asyncio.Event()
         self._committed: int | None = None
         self._commit_due = 0.0
-        self._moved_at = 0.0
+        self._look_every_s = min(LOOK_EVERY_S, settings.stalled_after_s / 4)
+        self._stillness = Stillness(longest_look_s=2 * self._look_every_s)
+        self._looked_at = 0.0
 
     def stop(self) -> None:
         """Finish the calls in flight and leave; ``run`` then returns."""
@@ -117,6 +120,8 @@ class Executor:
             raise
         except (KafkaError, LogError) as error:
             self._end_process(f"executor of {self._settings.commands}: Kafka does not go on: {described(error)}")
+        except TooManyDeadLetters as error:
+            self._end_process(f"executor of {self._settings.commands}: {error}")
         except Exception as error:
             self._end_process(f"executor of {self._settings.commands} cannot go on: {described(error)}")
         finally:
@@ -210,7 +215,7 @@ class Executor:
         )
         self._consumer.seek(self._tp, start)
         self._consumer.resume(self._tp)
-        self._moved_at = time.monotonic()
+        self._looked_at = time.monotonic()
         log.info(
             "executor of %s begins at offset %d of %d; %d attempts known, %d of unknown outcome",
             self._settings.commands,
@@ -268,15 +273,32 @@ class Executor:
         return position
 
     async def _watch(self, moving: bool) -> None:
-        """A consumer that gets nothing although there is something to get does not recover by itself."""
-        stable = self._consumer.last_stable_offset(self._tp)
-        if moving or stable is None or await self._position() >= stable:
-            self._moved_at = time.monotonic()
-        elif time.monotonic() - self._moved_at > STALLED_AFTER_S:
-            self._end_process(
-                f"executor of {self._settings.commands} has stalled: {STALLED_AFTER_S:g} s without a record at offset "
-                f"{await self._position()} of {stable}"
-            )
+        """A consumer that gets nothing although there is something to get does not recover by itself.
+
+        The end is asked of the broker: the consumer's own idea of it comes with its fetches, and stalls with them.
+        """
+        now = time.monotonic()
+        passed = now - self._looked_at
+        if not moving and passed < self._look_every_s:
+            return
+        self._looked_at = now
+        seen = {} if moving else await self._look()
+        for where, seconds in self._stillness.seen(seen, passed).items():
+            if seconds >= self._settings.stalled_after_s:
+                position, end = seen[where]
+                self._end_process(
+                    f"executor of {self._settings.commands} has stalled: {seconds:.0f} s without a record at offset "
+                    f"{position} of {end}"
+                )
+
+    async def _look(self) -> dict[tuple[str, int], tuple[int, int]]:
+        """Position and end of the topic; nothing where the broker does not answer."""
+        try:
+            async with asyncio.timeout(LOOK_EVERY_S):
+                end = (await self._consumer.end_offsets([self._tp]))[self._tp]
+                return {(self._tp.topic, self._tp.partition): (await self._position(), end)}
+        except (KafkaError, TimeoutError):
+            return {}
 
     async def _commit(self, tenure: _Tenure) -> None:
         self._commit_due = time.monotonic() + COMMIT_EVERY_S

@@ -7,14 +7,17 @@ from collections.abc import Sequence
 from typing import Any
 
 from connectors.ports import Now
-from schemas.envelope import DecodeError, rfc3339
-from schemas.events import decode_command
+from schemas.commands import Command
+from schemas.envelope import DecodeError
+from schemas.events import Event, decode_command
 from schemas.identity import partition_of
+from streams.dead_letters import dead_letter_headers
 from streams.executor.engine import Engine
 from streams.executor.figures import Figures
 from streams.executor.settings import ExecutorSettings
 from streams.executor.window import Entry
-from streams.log import DEAD_ERROR, DEAD_OFFSET, DEAD_PARTITION, DEAD_STAGE, DEAD_TIME, DEAD_TOPIC, KafkaLog
+from streams.limit import Tally, counted
+from streams.log import KafkaLog
 from streams.ports import OutputRecord
 
 log = logging.getLogger("lockstep.executor")
@@ -39,6 +42,10 @@ async def start_position(consumer: Any, tp: Any, remembered: int | None) -> int:
     return int(wanted)
 
 
+class TooManyDeadLetters(RuntimeError):
+    """The topic holds more that is no command than the limit allows; one line that says what to do."""
+
+
 class Reading:
     """Hands the records of one tenure to its engine, in order and each once. ``end``: where the topic ended at its start."""
 
@@ -61,16 +68,18 @@ class Reading:
         self._next = start
         self._end = end
         self._ready = False
+        self._tallies: dict[str, Tally] = {}
 
     async def take(self, records: Sequence[Any]) -> None:
-        """Take in what was fetched. Raises ``LogError`` where a dead letter cannot be kept."""
-        for record in records:
-            if record.offset < self._next:
-                continue
-            try:
-                event = decode_command(record.headers, record.value)
-            except DecodeError as error:
-                await self._keep(record, str(error))
+        """Take in what was fetched. Raises ``LogError`` where a dead letter cannot be kept.
+
+        Raises ``TooManyDeadLetters`` before anything of a batch is kept or taken that crosses the limit.
+        """
+        fresh = [(record, _decoded(record)) for record in records if record.offset >= self._next]
+        self._tallies = self._counted(fresh)
+        for record, event in fresh:
+            if isinstance(event, DecodeError):
+                await self._keep(record, event)
                 self._engine.pass_over(record.offset)
             else:
                 self._engine.take(
@@ -84,26 +93,34 @@ class Reading:
                 )
             self._next = record.offset + 1
 
+    def _counted(self, fresh: Sequence[tuple[Any, Event[Command] | DecodeError]]) -> dict[str, Tally]:
+        topic = self._settings.topic
+        errors = {(topic, record.offset): str(event) for record, event in fresh if isinstance(event, DecodeError)}
+        places = [(topic, record.offset) for record, _ in fresh]
+        tallies, exceeded = counted(self._tallies, 0, places, errors, self._settings.dead_letter_limit)
+        if exceeded is not None:
+            raise TooManyDeadLetters(str(exceeded))
+        return tallies
+
     def arrived(self, position: int) -> None:
         """The consumer stands at ``position``: once all that waited is in the window, or it is full, work begins."""
         if not self._ready and (position >= self._end or not self._engine.window.room):
             self._ready = True
             self._engine.ready()
 
-    async def _keep(self, record: Any, error: str) -> None:
+    async def _keep(self, record: Any, error: DecodeError) -> None:
         line = f"offset {record.offset} of {self._settings.topic} is no command: {error}"
         log.error("%s; kept in %s", line, self._settings.dead_letters)
         self._figures.error(line, self._now())
         self._figures.dead_letters += 1
-        about = {
-            DEAD_TOPIC: self._settings.topic,
-            DEAD_PARTITION: str(record.partition),
-            DEAD_OFFSET: str(record.offset),
-            DEAD_STAGE: "execute",
-            DEAD_ERROR: error,
-            DEAD_TIME: rfc3339(self._now()),
-        }
-        headers = [*record.headers, *((name, text.encode()) for name, text in about.items())]
+        headers = dead_letter_headers(record, stage="execute", error=error, at=self._now())
         topic = self._settings.dead_letters
         partition = partition_of(record.key or b"", await self._kafka.partitions(topic))
         await self._kafka.write([OutputRecord(topic, partition, record.key, record.value, headers)])
+
+
+def _decoded(record: Any) -> Event[Command] | DecodeError:
+    try:
+        return decode_command(record.headers, record.value)
+    except DecodeError as error:
+        return error

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from schemas.topics import ATTEMPTS, COMMAND_TOPICS, DEAD_LETTERS, OUTCOMES
 from streams.kafka_options import KafkaOptions
+from streams.limit import DeadLetterLimit
 
 #: A number from 0 to 1 (``random.random``): spreads over time what failed together.
 Jitter = Callable[[], float]
@@ -55,6 +56,10 @@ class ExecutorSettings:
     session_timeout_s: float = 10.0
     instance_id: str | None = None
     topic_prefix: str = ""
+    #: More unreadable commands than this end the process: the records that cross it stay where they are.
+    dead_letter_limit: DeadLetterLimit = field(default_factory=lambda: DeadLetterLimit(setting="executor.dead_letters"))
+    #: Readable work that does not arrive for this long: the consumer has stalled (design section 5, rule 6).
+    stalled_after_s: float = 60.0
 
     def __post_init__(self) -> None:
         if self.commands not in COMMAND_TOPICS:

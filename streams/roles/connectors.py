@@ -27,6 +27,7 @@ from connectors.receiver import create_receiver
 from schemas.facts import ConnectionName
 from streams.connection_watch import ConnectionWatch
 from streams.gates import ConnectionGate
+from streams.limited_log import LimitedLog
 from streams.roles.surroundings import Surroundings, until_stopped
 from streams.vendors import (
     NoCredentials,
@@ -54,6 +55,7 @@ class _Side:
     handle: Callable[[Mapping[str, str], bytes], Awaitable[tuple[int, str]]] | None = None
     figures: Callable[[], dict[str, Any]] = dict
     webhook: str = ""
+    log: LimitedLog | None = None
 
 
 class _Door:
@@ -128,7 +130,7 @@ class ConnectorsRole:
             ninjaone_config(settings),
             webhook,
             gate=gate,
-            log=here.kafka,
+            log=self._limited(side),
             now=here.clock.now,
             sleep=here.clock.sleep,
             jitter=jitter,
@@ -147,10 +149,11 @@ class ConnectorsRole:
         here, settings = self._here, self._here.fresh_settings()
         gate = self._watch.gate("autotask")
         client = autotask_client(settings, gate=gate, now=here.clock.now)
-        section, publisher, metadata = settings.autotask, TicketPublisher(here.kafka, here.clock.now), Metadata(client)
+        section, kafka, metadata = settings.autotask, self._limited(side), Metadata(client)
+        publisher = TicketPublisher(kafka, here.clock.now)
         poller = AutotaskPoller(
             client,
-            here.kafka,
+            kafka,
             sleep=here.clock.sleep,
             jitter=jitter,
             settings=PollerSettings(poll_seconds=section.poll_seconds, companies_seconds=section.companies_seconds),
@@ -163,7 +166,7 @@ class ConnectorsRole:
             setup = WebhookSetup(client, metadata, public_url=url, secret=secret) if url else None
             handler = AutotaskWebhook(
                 client,
-                here.kafka,
+                kafka,
                 secret=secret,
                 sleep=asyncio.sleep,
                 metadata=metadata,
@@ -186,6 +189,11 @@ class ConnectorsRole:
                 works.append(self._keep_setting_up(side, gate, set_up, LOOK_AGAIN_S))
         side.figures = lambda: _budget(poller)
         side.running = asyncio.create_task(_closing(client, _together(*works)))
+
+    def _limited(self, side: _Side) -> LimitedLog:
+        limit = self._here.settings.connectors.dead_letters.limit("connectors.dead_letters")
+        side.log = LimitedLog(self._here.kafka, limit)
+        return side.log
 
     async def _keep_setting_up(
         self,
@@ -221,7 +229,12 @@ class ConnectorsRole:
 
     def _figures(self) -> dict[str, Any]:
         return {
-            name: {"suspended": self._watch.closed(name), "webhook": side.webhook, **side.figures()}
+            name: {
+                "suspended": self._watch.closed(name),
+                "webhook": side.webhook,
+                "stopped": list(side.log.stopped.values()) if side.log else [],
+                **side.figures(),
+            }
             for name, side in self._sides.items()
         }
 

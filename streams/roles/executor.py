@@ -166,6 +166,7 @@ def _executor(here: Surroundings, topic: str, effects: CurrentEffects, watch: Co
             defer_after_s=chosen.defer_after_seconds,
         ),
         instance_id=here.instance_id,
+        dead_letter_limit=chosen.dead_letters.limit("executor.dead_letters"),
     )
     gate = watch.gate(CONNECTION_OF[topic])
     return Executor(settings, effects=effects, gate=gate, now=here.clock.now, jitter=jitter)

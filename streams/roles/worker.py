@@ -23,6 +23,7 @@ async def run_worker_role(here: Surroundings, stop: asyncio.Event) -> None:
         client_options=here.options.security(),
         instance_id=here.instance_id,
         session_timeout_s=settings.worker.session_timeout_seconds,
+        dead_letters=settings.worker.dead_letters.limit("worker.dead_letters"),
     )
     reporting = asyncio.create_task(here.reporter(figures.as_dict).run(stop))
     try:
@@ -37,7 +38,7 @@ class _Figures:
 
     def __init__(self) -> None:
         self._facts: Counter[str] = Counter()
-        self._parked: Counter[str] = Counter()
+        self._dead: Counter[str] = Counter()
         self._held: dict[str, list[int]] = {}
 
     def take(self, progress: Progress) -> None:
@@ -46,7 +47,7 @@ class _Figures:
             self._held[progress.agent] = list(progress.partitions)
         else:
             self._facts[progress.agent] += progress.records
-            self._parked[progress.agent] += progress.parked
+            self._dead[progress.agent] += progress.dead_letters
 
     def as_dict(self) -> dict[str, Any]:
         """For ``status``."""
@@ -54,7 +55,7 @@ class _Figures:
             agent: {
                 "partitions": self._held.get(agent, []),
                 "facts": self._facts[agent],
-                "dead_letters": self._parked[agent],
+                "dead_letters": self._dead[agent],
             }
             for agent in sorted({*self._held, *self._facts})
         }

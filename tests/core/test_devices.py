@@ -217,6 +217,16 @@ def test_a_dismissed_item_stays_away_until_something_changes() -> None:
     assert scene.when(device(START + 2 * HOUR, serial="OTHER")).kinds == ["UpsertConfigurationItem"]
 
 
+def test_a_retry_for_a_reason_leaves_what_is_parked_for_another() -> None:
+    scene = devices(device(where=subject(organization=99)))
+    named = Selection(everything=True, because="UnknownProduct")
+    scene.when(ParkedDismissed(selection=named, actor="ada", note="n"))
+    assert scene.body()["parked"]["upsert"]["reason"] == "UnmappedOrganization"
+    named = Selection(organization_id=99, because="UnmappedOrganization")
+    scene.when(ParkedDismissed(selection=named, actor="ada", note="n"))
+    assert "parked" not in scene.body()
+
+
 def test_a_dismissed_unmapped_device_is_not_parked_again_but_goes_out_when_mapped() -> None:
     scene = devices(device(where=subject(organization=99, organization_name="Westwind")))
     scene.when(ParkedDismissed(selection=Selection(ids=("407",)), actor="ada", note="later"))

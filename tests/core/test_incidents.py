@@ -514,6 +514,16 @@ def test_a_retry_concerns_what_it_names_only() -> None:
         scene.settle("CreateTicket", "Rejected", reason="UnknownQueue")
 
 
+def test_dismissed_for_a_reason_only_what_is_parked_for_it_is_given_up() -> None:
+    scene = incidents(triggered(subject=subject(organization=99)))
+    other = Selection(ids=(UID_A,), because="UnknownQueue")
+    scene.when(ParkedDismissed(selection=other, actor="ada", note="n"))
+    assert scene.disposition() == ("parked", "UnmappedOrganization")
+    named = Selection(everything=True, because="UnmappedOrganization")
+    scene.when(ParkedDismissed(selection=named, actor="ada", note="n"), identity="d2")
+    assert scene.disposition() == ("rejected", "Dismissed")
+
+
 def test_a_retry_of_an_unmapped_alert_says_that_it_is_still_parked() -> None:
     scene = incidents(triggered(subject=subject(organization=99)))
     scene.when(ParkedRetried(selection=EVERYTHING, actor="ada"))

@@ -1,6 +1,6 @@
 """One executor as a process of its own, for tests that kill it: ``python -m tests.kafka.executor_host <JSON>``.
 
-A file in ``folder`` named ``closed`` closes the gate. ``crash``: ``[point, n]`` sends SIGKILL to itself when the point is
+A file in ``folder`` named ``closed`` closes the gate; one named ``stall`` ends the fetching of its consumer, silently. ``crash``: ``[point, n]`` sends SIGKILL to itself when the point is
 passed for the n-th time.
 """
 
@@ -24,6 +24,7 @@ from connectors.transport import Retries, Timeouts
 from streams.executor.executor import Executor
 from streams.executor.settings import ExecutorSettings, Patience
 from streams.kafka_options import KafkaOptions
+from streams.limit import DeadLetterLimit
 
 
 class FileGate:
@@ -70,6 +71,8 @@ async def host(given: dict[str, Any]) -> None:
         window=given.get("window", 20_000),
         session_timeout_s=6.0,
         instance_id=given.get("instance_id"),
+        stalled_after_s=given.get("stalled_after_s", 60.0),
+        dead_letter_limit=DeadLetterLimit(**given.get("limit", {}), setting="executor.dead_letters"),
         patience=Patience(look_up_after_s=given.get("look_up_after_s", 1.0), second_look_after_s=3.0),
     )
     client = AutotaskClient(
@@ -90,6 +93,8 @@ async def host(given: dict[str, Any]) -> None:
         figures = folder / f"figures.{given['name']}.json"
         while not running.done():
             await asyncio.wait([running], timeout=0.1)
+            if (folder / "stall").exists():
+                executor._consumer._fetcher._fetch_task.cancel()
             figures.with_suffix(".new").write_text(json.dumps(executor.figures()))
             figures.with_suffix(".new").rename(figures)
         await running

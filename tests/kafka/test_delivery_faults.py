@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
 from pathlib import Path
 
@@ -108,3 +109,17 @@ async def test_a_partition_that_stands_still_although_it_has_work_ends_the_worke
         assert await worker.ended() == 70, run.state()
         said = worker.log.read_text()
     assert "stands at offset 0 of" in said
+
+
+async def test_a_partition_without_work_is_idle_and_not_stuck(
+    broker: EmbeddedBroker, topic_prefix: str, tmp_path: Path
+) -> None:
+    async with counting_run(broker.bootstrap_servers, topic_prefix, tmp_path) as run:
+        # All work is done before the one that is watched begins: a busy machine must not look like a stall.
+        first = run.start(instance="only")
+        await run.decided(await run.publisher.publish(run.job.facts(60)))
+        await first.kill()
+        worker = run.start(instance="only", extra=("--stuck-after", "10"))
+        await together([worker], timeout_s=60)
+        await asyncio.sleep(15)
+        assert worker.exit_code is None, run.state()

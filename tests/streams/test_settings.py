@@ -95,3 +95,12 @@ def test_a_value_that_does_not_fit_never_echoes_the_input(config: Path) -> None:
     line = refused(config, None, LOCKSTEP_KAFKA__PARTITIONS="hunter2")
     assert line.startswith("LOCKSTEP_KAFKA__PARTITIONS: input should be a valid integer")
     assert "hunter2" not in line
+
+
+def test_the_limit_on_dead_letters_is_a_setting_of_worker_and_executor(config: Path) -> None:
+    settings = load_settings(config, {"LOCKSTEP_WORKER__DEAD_LETTERS__CONSECUTIVE": "-1"})
+    assert settings.worker.dead_letters.limit("worker.dead_letters").consecutive == -1
+    assert settings.executor.dead_letters.consecutive == 100
+    refusal = refused(config, LOCKSTEP_EXECUTOR__DEAD_LETTERS__CONSECUTIVE="0")
+    assert "must be at least 1, or -1 for no limit" in refusal
+    assert "LOCKSTEP_EXECUTOR__DEAD_LETTERS__CONSECUTIVE" in refusal

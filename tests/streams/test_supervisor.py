@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from streams.supervisor import Supervisor, reason_of
+from streams.supervisor import Supervisor, last_words, reason_of
 
 
 def supervisor(tmp_path: Path, script: str, told: list[str]) -> Supervisor:
@@ -61,3 +61,32 @@ def test_exit_codes_are_told_in_words() -> None:
     assert reason_of(-9) == "ended by SIGKILL"
     assert reason_of(70) == "stopped itself rather than lose work (exit 70)"
     assert reason_of(1) == "failed (exit 1)"
+
+
+def test_the_last_words_of_a_role_are_its_fatal_line_of_this_run(tmp_path: Path) -> None:
+    log = tmp_path / "worker-1.log"
+    log.write_text("2026-11-24 worker-1 CRITICAL lockstep.delivery: an old story\n")
+    before = log.stat().st_size
+    assert last_words(log, before) == ""
+    with log.open("a") as file:
+        file.write("2026-11-24 worker-1 INFO lockstep: fine\n")
+        file.write("2026-11-24 worker-1 CRITICAL lockstep.delivery: agent incidents: 100 records in a row\n  more\n")
+    assert last_words(log, before) == "agent incidents: 100 records in a row"
+    with log.open("a") as file:
+        file.write("lockstep: topic timers has 4 partitions\n")
+    assert last_words(log, before) == "topic timers has 4 partitions"
+
+
+async def test_why_a_role_stopped_itself_is_told_and_kept_for_status(tmp_path: Path) -> None:
+    told: list[str] = []
+    script = "import sys; print('x worker-1 CRITICAL lockstep.delivery: too many', file=sys.stderr); sys.exit(70)"
+    keeper = supervisor(tmp_path, script, told)
+    stop = asyncio.Event()
+    running = asyncio.create_task(keeper.run(stop))
+    while not told:
+        await asyncio.sleep(0.01)
+    stop.set()
+    await asyncio.wait_for(running, 10)
+    reason = "stopped itself rather than lose work (exit 70): too many"
+    assert keeper.children["role"].figures()["last_reason"] == reason
+    assert told == [f"role {reason}; starting it again in 1 s (restart 1)"]
