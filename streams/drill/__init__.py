@@ -1,0 +1,1 @@
+"""Drills: faults on purpose, on a running system, and what came of them."""
