@@ -122,7 +122,7 @@ def clear_strays(data_dir: Path, *, grace: float) -> None:
 
 
 def brokers_on(data_dir: Path) -> list[psutil.Process]:
-    """The broker processes that run on this folder, whoever started them."""
+    """The processes of brokers that run on this folder, and of their keepers, whoever started them."""
     properties = str(data_dir / "server.properties")
     found = []
     for process in psutil.process_iter(["cmdline"]):
