@@ -86,15 +86,18 @@ class Publisher:
 
 
 class Reader:
-    """Everything in some topics, from the beginning, read committed; ``records`` grows with every ``read``."""
+    """Everything in some topics, from the beginning; ``records`` grows with every ``read``.
 
-    def __init__(self, servers: str, topics: Sequence[str]) -> None:
+    ``aborted``: also what lies there of transactions that came to nothing.
+    """
+
+    def __init__(self, servers: str, topics: Sequence[str], *, aborted: bool = False) -> None:
         self.records: dict[str, list[InputRecord]] = {topic: [] for topic in topics}
         self._consumer: Any = AIOKafkaConsumer(
             bootstrap_servers=servers,
             enable_auto_commit=False,
             auto_offset_reset="earliest",
-            isolation_level="read_committed",
+            isolation_level="read_uncommitted" if aborted else "read_committed",
             max_partition_fetch_bytes=4 * 1024 * 1024,
             fetch_max_wait_ms=100,
         )
@@ -144,9 +147,9 @@ class Reader:
         return True
 
 
-async def read_all(servers: str, topics: Sequence[str]) -> dict[str, list[InputRecord]]:
-    """What is committed in some topics now."""
-    async with Reader(servers, topics) as reader:
+async def read_all(servers: str, topics: Sequence[str], *, aborted: bool = False) -> dict[str, list[InputRecord]]:
+    """What is committed in some topics now (``aborted``: and what never will be)."""
+    async with Reader(servers, topics, aborted=aborted) as reader:
         await reader.read_to_end()
         return reader.records
 
