@@ -34,9 +34,9 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedCluste
         yield running
 
 
-async def coordinator_of(run: Run) -> int:
+async def coordinator_of(cluster: EmbeddedCluster, run: Run) -> int:
     """The broker that keeps the worker's group."""
-    admin = AIOKafkaAdminClient(bootstrap_servers=run.servers)
+    admin = AIOKafkaAdminClient(bootstrap_servers=cluster.bootstrap_servers)
     await admin.start()
     try:
         prefix = run.fleet.plan.own_prefix.rstrip(".")
@@ -72,8 +72,8 @@ async def test_one_of_three_brokers_is_lost_then_another_and_the_work_goes_on(
         feeding = run.feed(100_000, per_second=200)
         async with kept(run, instance="only") as lives:
             await run.decided(500, PATIENCE_S)
-            for choose in (coordinator_of(run), leads_most(cluster, run)):
-                lost = await choose
+            for choose in (coordinator_of, leads_most):
+                lost = await choose(cluster, run)
                 await asyncio.to_thread(cluster.kill, lost)
                 assert not await cluster.whole()
                 began = time.monotonic()
