@@ -19,7 +19,7 @@ from connectors.sandbox.remote import Remote
 from schemas.identity import derived_id
 from streams.broker import BrokerError
 from streams.broker_folder import running
-from streams.clock import Clock
+from streams.clock import VARIABLE, Clock, clock_of
 from streams.kafka_options import KafkaOptions
 from streams.policy_file import STARTER
 from streams.secrets_file import store_secrets
@@ -41,6 +41,7 @@ class Theatre:
     """The running parts, with handles to watch and to disturb them. ``async with Theatre(...) as theatre``.
 
     ``changes`` are laid over the sections of the demo's configuration (``{"worker": {"processes": 1}}``).
+    ``sandbox_clock``: all roles follow the simulators' clock, so that hours can pass at once.
     """
 
     def __init__(
@@ -51,6 +52,7 @@ class Theatre:
         folder: Path = FOLDER,
         devices: int = DEVICES,
         changes: Mapping[str, Mapping[str, Any]] | None = None,
+        sandbox_clock: bool = False,
     ) -> None:
         self.folder = folder.absolute()
         self.seed = seed
@@ -58,6 +60,7 @@ class Theatre:
         self.changes = changes or {}
         self.tell = tell
         self.clock = Clock()
+        self.environment = {name: value for name, value in os.environ.items() if not name.startswith("LOCKSTEP_")}
         self.ninja: Remote
         self.psa: Remote
         self.settings: Settings
@@ -66,6 +69,7 @@ class Theatre:
         self._stop = asyncio.Event()
         self._running: asyncio.Task[None] | None = None
         self._closing = contextlib.AsyncExitStack()
+        self._sandbox_clock = sandbox_clock
 
     @property
     def options(self) -> KafkaOptions:
@@ -107,11 +111,13 @@ class Theatre:
         self.folder.mkdir(parents=True)
         addresses = await self._start_sandbox()
         self._configure(addresses)
+        if self._sandbox_clock:
+            self.environment[VARIABLE] = addresses["ninjaone"]["base_url"]
+            self.clock = await self._closing.enter_async_context(clock_of(self.environment))
         self.installation = Installation(self.settings, config=self.config, now=self.clock.now, tell=self.tell)
         self._closing.push_async_callback(self.installation.close)
         await self.installation.start()
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("LOCKSTEP_")}
-        self._running = asyncio.create_task(self.installation.run(self._stop, environment=environment))
+        self._running = asyncio.create_task(self.installation.run(self._stop, environment=self.environment))
 
     async def _start_sandbox(self) -> dict[str, dict[str, str]]:
         arguments = [
@@ -190,6 +196,7 @@ class Theatre:
             str(self.config),
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
+            env=self.environment,
             preexec_fn=die_with_parent,
         )
         output, _ = await process.communicate()
