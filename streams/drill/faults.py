@@ -104,16 +104,6 @@ async def _client_inactive(scene: Scene, parameters: Parameters) -> AsyncIterato
 
 
 @asynccontextmanager
-async def _thread_limit(scene: Scene, parameters: Parameters) -> AsyncIterator[str]:
-    before = (await scene.theatre.psa.get("settings"))["thread_limit"]
-    await scene.theatre.psa.patch("settings", thread_limit=parameters["limit"])
-    try:
-        yield f"Autotask takes {parameters['limit']} call at once"
-    finally:
-        await scene.theatre.psa.patch("settings", thread_limit=before)
-
-
-@asynccontextmanager
 async def _clock_jumps(scene: Scene, parameters: Parameters) -> AsyncIterator[str]:
     await scene.theatre.psa.post("clock", advance=parameters["seconds"])
     yield f"{parameters['seconds']} s pass at once"
@@ -159,7 +149,6 @@ FAULTS: Mapping[str, Fault] = {
     "rebalance": _rebalanced,
     "api_user_locked": _user_locked,
     "api_client_inactive": _client_inactive,
-    "thread_limit": _thread_limit,
     "clock_jump": _clock_jumps,
     "poison": _planted,
     "newer_version": _planted,

@@ -18,7 +18,7 @@ from streams.log import LogError
 from streams.readers import ReadError, end_offsets, read_all
 
 #: Pollers come round every 2 s; what they bring is decided and written within one more second.
-SILENCE_S = 5.0
+SILENCE_S = 4.0
 
 
 async def until_quiet(theatre: Theatre, *, seconds: float) -> None:
@@ -32,7 +32,7 @@ async def until_quiet(theatre: Theatre, *, seconds: float) -> None:
             last, since = now, time.monotonic()
         if time.monotonic() > deadline:
             raise StoryFailed(f"no quiet within {seconds:g} s: {why or 'the vendors are still written to'}")
-        await asyncio.sleep(0.5)
+        await asyncio.sleep(1)
 
 
 async def _under_way(theatre: Theatre) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
@@ -11,8 +12,8 @@ from connectors.sandbox.remote import Remote, SandboxRefused
 from streams.demo.theatre import StoryFailed, Theatre, until
 from streams.supervisor import Supervisor
 
-#: A role that was just killed several times is started again after at most 30 s; Python then takes some more.
-ROLE_IS_BACK_S = 45.0
+#: A role that was just killed several times is started again after at most 30 s; a busy machine takes some more.
+ROLE_IS_BACK_S = 90.0
 
 Work = Callable[[], Awaitable[object]]
 
@@ -20,15 +21,15 @@ Work = Callable[[], Awaitable[object]]
 @dataclass(slots=True)
 class Scene:
     """One drill in progress. ``planted``: (topic, partition, offset) of every record that no agent can decode, and what
-    it was. ``at_end``: what is healed after the clock was put forward at the end. ``operator_tests`` counts the tests
-    that were needed to get a connection out of Unhealthy.
+    it was. ``at_end``: what is healed after the clock was put forward at the end. ``operator_tests`` counts, per
+    connection, the tests that were needed to get it out of Unhealthy.
     """
 
     theatre: Theatre
     tell: Callable[[str], None]
     planted: dict[tuple[str, int, int], str] = field(default_factory=dict)
     at_end: list[Work] = field(default_factory=list)
-    operator_tests: int = 0
+    operator_tests: Counter[str] = field(default_factory=Counter)
 
     @property
     def supervisor(self) -> Supervisor:
@@ -68,7 +69,7 @@ class Scene:
         """
         said = ""
         for _ in range(tries):
-            self.operator_tests += 1
+            self.operator_tests[connection] += 1
             code, said = await self.theatre.lockstep("test", connection)
             if code == 0:
                 return

@@ -1,8 +1,9 @@
 """A drill's faults as data: drawn from a seed, printed as JSON lines, read back to be played again.
 
-Pure: the same seed and length give the same schedule for ever, so that a failing seed can be kept as a test. Every
-kind is drawn once before any is drawn twice, and two faults of one ``scope`` never overlap (a process that is asleep
-cannot also be killed), while faults of different scopes do.
+Pure: the same seed and length give the same schedule for ever, so that a failing seed can be kept as a test. One fault
+in three strikes our own processes and Kafka, two the vendors and the log. Of each sort every kind is drawn once before
+any is drawn twice, and two faults of one ``scope`` never overlap (a process that is asleep cannot also be killed), while
+faults of different scopes do.
 """
 
 from __future__ import annotations
@@ -20,7 +21,9 @@ from streams.drill.vendor_faults import VENDOR_FAULTS, WEBHOOK_FAULTS
 #: The load runs this long before the first fault, and after the last one is healed.
 FIRST_S, LAST_S = 2.0, 4.0
 #: On average; two processors cannot bring up Python workers much faster than faults of this rate end them.
-EVERY_S = 4.0
+EVERY_S = 3.0
+#: The share of faults that strike processes.
+PROCESSES = 1 / 3
 #: Drills of two minutes or more are long: processes sleep for 30 s in them, and for 10 s in shorter ones. Both are
 #: longer than the session of 6 s, so that the sleeper's partitions move to others meanwhile.
 LONG_S = 120.0
@@ -96,16 +99,18 @@ def _plan(vendor: str, choices: Sequence[Mapping[str, Any]]) -> Callable[[random
     return lambda source: {"vendor": vendor, "fault": dict(source.choice(choices))}
 
 
-KINDS: Mapping[str, Kind] = {
+OF_PROCESSES: Mapping[str, Kind] = {
     "kill": Kind(_role, _at_once, _by_role),
     "sleep": Kind(_role, _asleep, _by_role),
     "terminate": Kind(_role, _at_once, _by_role),
     "broker_kill": Kind(_nothing, _at_once, _scope("broker")),
     # 2 to 1, to 4, to 1, and back to 2 when healed: three steps of 5 s, in which Kafka's group settles in 3 s.
     "rebalance": Kind(lambda source: {"step_s": 5.0}, lambda source, seconds: 15.0, _scope("worker-2")),
+}
+
+OF_OTHERS: Mapping[str, Kind] = {
     "api_user_locked": Kind(_nothing, _some_seconds, _scope("autotask")),
     "api_client_inactive": Kind(_nothing, _some_seconds, _scope("ninjaone")),
-    "thread_limit": Kind(lambda source: {"limit": 1}, _some_seconds, _scope("thread_limit")),
     "clock_jump": Kind(lambda source: {"seconds": source.choice([45, 130, 700, 4000])}, _at_once, _scope("clock")),
     "poison": Kind(
         lambda source: {"what": source.choice(POISONS), **_place(source)},
@@ -119,16 +124,20 @@ KINDS: Mapping[str, Kind] = {
     },
 }
 
+KINDS: Mapping[str, Kind] = {**OF_PROCESSES, **OF_OTHERS}
 
-def draw(seed: int, seconds: float, *, every: float = EVERY_S, kinds: Sequence[str] = tuple(KINDS)) -> list[Planned]:
+
+def draw(seed: int, seconds: float, *, every: float = EVERY_S) -> list[Planned]:
     """The schedule of a seed for a drill of so many seconds: the same for ever. Sorted by ``at``."""
     source = random.Random(f"lockstep drill {seed}")
     planned: list[Planned] = []
     busy: dict[str, float] = {}
-    deck: list[str] = []
+    decks: dict[bool, list[str]] = {True: [], False: []}
     at = FIRST_S
     while True:
-        deck = deck or source.sample(list(kinds), len(kinds))
+        of_processes = source.random() < PROCESSES
+        kinds = list(OF_PROCESSES if of_processes else OF_OTHERS)
+        deck = decks[of_processes] = decks[of_processes] or source.sample(kinds, len(kinds))
         one = _one(source, deck.pop(), round(at, 1), seconds)
         at += source.uniform(0.25, 1.75) * every
         if at > seconds - LAST_S:

@@ -68,7 +68,11 @@ VENDOR_FAULTS: Choices = {
     "throttled": ("autotask", [_fault("throttle", _ANY, count=3, retry_after=1)]),
     "throttled_bare": ("autotask", [_fault("throttle", _ANY, count=3)]),
     "ninjaone_throttled": ("ninjaone", [_fault("throttle", _ANY, count=3, retry_after=1)]),
-    "thread_answer": ("autotask", [_status(429, _TICKETS, body=_THREADS), _status(500, _CREATE, body=_THREADS)]),
+    # What another integration of the tenant costs us, since it uses the same threads.
+    "thread_answer": (
+        "autotask",
+        [_status(429, _TICKETS, body=_THREADS, count=4), _status(500, _CREATE, body=_THREADS, count=3)],
+    ),
     "token_expired": ("ninjaone", [{**_fault("expired_token", {"path": "/v2/"}, count=1), "skip": 1}]),
     "repeated_page": (
         "ninjaone",
