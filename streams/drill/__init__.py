@@ -1,1 +1,1 @@
-"""``lockstep drill``: a whole installation under load and under faults by seed, and what it lost or doubled: nothing."""
+"""``lockstep drill``: a running Lockstep under load and faults by seed, judged by what vendors and topics recorded."""

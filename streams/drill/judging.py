@@ -1,18 +1,23 @@
-"""The verdict over a drill: evidence collected, checked, and put into the figures of a result."""
+"""The verdict over a drill: evidence collected, kept, checked, and put into the figures of a result."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from streams.demo.tally import count, doubled
-from streams.drill.checks import Finding
+from streams.drill.checks import check
+from streams.drill.collect import collect
+from streams.drill.evidence import keep
 from streams.drill.scene import Scene
+
+#: In the drill's folder: ``streams.drill.evidence.kept`` reads it, so that a finding can be judged again.
+EVIDENCE = "evidence.jsonl.gz"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """What was found."""
+    """What was found; ``findings`` are lines."""
 
     lost: int
     duplicate_tickets: int
@@ -21,23 +26,23 @@ class Verdict:
     counts: dict[str, Any]
 
 
-async def judge(scene: Scene) -> Verdict:
-    """Collect and check."""
+async def judge(scene: Scene, folder: Path) -> Verdict:
+    """Collect and check; the evidence stays in the folder."""
     theatre = scene.theatre
-    ninja, psa = await theatre.ninja.get("state"), await theatre.psa.get("state")
-    raised = {str(row["id"]) for row in ninja["history"] if row.get("entity") == "alert" and "id" in row}
-    tally = await count(theatre, raised=raised, seconds=0)
-    findings = []
-    if tally.lost:
-        findings.append(Finding("Lost", "", str(tally.lost)))
-    if tally.audit_difference:
-        findings.append(Finding("Audit", "", tally.audit_difference))
-    if doubled(psa):
-        findings.append(Finding("Doubled", "", str(doubled(psa))))
+    evidence = await collect(
+        theatre.options,
+        theatre.ninja,
+        theatre.psa,
+        poison=frozenset(scene.planted),
+        tests=dict(scene.operator_tests),
+    )
+    keep(evidence, folder / EVIDENCE)
+    report = check(evidence)
+    counts = dict(report.counts)
     return Verdict(
-        lost=tally.lost,
-        duplicate_tickets=doubled(psa),
-        redelivered=0,
-        findings=[f"{f.kind}: {f.about}: {f.detail}" for f in findings],
-        counts=tally.as_dict(),
+        lost=counts["lost"],
+        duplicate_tickets=counts["duplicate_tickets"],
+        redelivered=counts["redelivered"],
+        findings=[str(finding) for finding in report.findings],
+        counts=counts,
     )

@@ -59,7 +59,7 @@ async def drill(*, seed: int, minutes: float, schedule: Sequence[Planned], folde
         told("healed; waiting for quiet")
         await _settle(scene)
         told("quiet; judging")
-        verdict = await judge(scene)
+        verdict = await judge(scene, folder)
         return DrillResult(
             seed=seed,
             minutes=minutes,

@@ -38,9 +38,8 @@ def test_two_faults_of_one_scope_never_overlap(seconds: float) -> None:
     for seed in SEEDS:
         by_scope: dict[str, list[tuple[float, float]]] = {}
         for fault in draw(seed, seconds):
-            scope = KINDS[fault.kind].scope(fault.parameters)
-            by_scope.setdefault(scope, []).append((fault.at, fault.at + fault.lasts))
-        by_scope.pop("", None)
+            for scope in KINDS[fault.kind].scopes(fault.parameters):
+                by_scope.setdefault(scope, []).append((fault.at, fault.at + fault.lasts))
         for spans in by_scope.values():
             assert all(before[1] < after[0] for before, after in pairwise(spans)), (seed, spans)
 

@@ -1,0 +1,116 @@
+"""Makes ``recorded/healthy.jsonl.gz``: the evidence of one short, undisturbed run of a whole Lockstep.
+
+    python -m tests.faults.record
+
+Run it anew after a change of a schema, of the audit or of what the sandboxes record. Takes about a minute.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from aiokafka import AIOKafkaProducer
+
+from connectors.sandbox.remote import Remote
+from schemas.topics import ATTEMPTS, CURSORS, DEVICE_DIGESTS, NINJAONE_ALERTS, ROLES, TICKETS
+from streams.broker import attach
+from streams.drill.collect import collect
+from streams.drill.evidence import Evidence, keep
+from streams.kafka_options import KafkaOptions
+from tests.line.system import System, until
+
+HEALTHY = Path(__file__).parent / "recorded" / "healthy.jsonl.gz"
+#: Of the sandboxes' states only what the checker reads; the rest is most of the size.
+_NINJAONE = ("simulator", "now", "alerts")
+_AUTOTASK = ("simulator", "tickets", "configurationItems", "apiUser")
+_HISTORY = ("alert", "Tickets")
+#: Not judged by anything here; ``roles`` also names the machine.
+_LEFT_OUT = (ROLES, CURSORS, ATTEMPTS, TICKETS, DEVICE_DIGESTS)
+
+
+def story(system: System) -> None:
+    """One of everything that a healthy run has: both ways of closing, repeats, duplicates, a locked API user."""
+    devices = system.take(5)
+    system.ninja.ask("POST", "faults", kind="webhook_double", count=3)
+    cleared, finished, lasting = (system.alert(device) for device in devices[:3])
+    tickets = system.opened(cleared, finished, lasting)
+    # The same condition once more on the same device: it joins the open incident with a note.
+    joined = system.alert(devices[2], "CPU above 99 %")
+    until("the note is written", lambda: any(n["ticketID"] == tickets[2]["id"] for n in notes(system)))
+    system.clear(cleared)
+    system.complete(tickets[1])
+    system.completed(tickets[0])
+    until("the alert is reset", lambda: finished not in system.active())
+    system.psa.ask("PATCH", "api-user", locked=True)
+    waiting = system.alert(devices[3])
+    system.reaches("autotask", "Unhealthy")
+    until("a command waits", lambda: system.status()["waiting"])
+    system.psa.ask("PATCH", "api-user", locked=False)
+    assert system.lockstep("test", "autotask").code == 0
+    system.opened(waiting)
+    system.clear(joined)
+    system.clear(waiting)
+    system.completed(*system.opened(waiting))
+    # One whose alert is still active at the end, and so its ticket open; that of devices[2] is open for its first alert.
+    system.opened(system.alert(devices[4]))
+    system.silence(3)
+
+
+def notes(system: System) -> list[dict[str, Any]]:
+    """All notes of tickets."""
+    rows: list[dict[str, Any]] = system.psa.state()["ticketNotes"]
+    return rows
+
+
+async def poison(servers: str) -> frozenset[tuple[str, int, int]]:
+    """One record that nobody can decode."""
+    producer = AIOKafkaProducer(bootstrap_servers=servers, enable_idempotence=True)
+    await producer.start()
+    try:
+        sent = await producer.send_and_wait(NINJAONE_ALERTS, b"\xff not JSON", key=b"4711", partition=0)
+    finally:
+        await producer.stop()
+    return frozenset({(sent.topic, sent.partition, sent.offset)})
+
+
+async def gather(system: System, planted: frozenset[tuple[str, int, int]]) -> Evidence:
+    """The evidence, without what the checker does not read."""
+    options = KafkaOptions(bootstrap_servers=attach(system.folder / "kafka"))
+    async with Remote(system.ninja.base) as ninja, Remote(system.psa.base) as psa:
+        whole = await collect(options, ninja, psa, poison=planted)
+    return replace(
+        whole,
+        ninjaone=_trimmed(whole.ninjaone, _NINJAONE),
+        autotask=_trimmed(whole.autotask, _AUTOTASK),
+        topics={name: records for name, records in whole.topics.items() if name not in _LEFT_OUT},
+    )
+
+
+def _trimmed(state: Mapping[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
+    history = [row for row in state["history"] if row["entity"] in _HISTORY]
+    return {**{name: state[name] for name in names}, "history": history}
+
+
+def main() -> None:
+    """Run, judge nothing, keep."""
+    with tempfile.TemporaryDirectory(prefix="lockstep-record-") as folder:
+        system = System(Path(folder), devices=20, organizations=2)
+        try:
+            system.start()
+            planted = asyncio.run(poison(attach(system.folder / "kafka")))
+            story(system)
+            evidence = asyncio.run(gather(system, planted))
+        finally:
+            system.close()
+    HEALTHY.parent.mkdir(exist_ok=True)
+    keep(evidence, HEALTHY)
+    print(f"{HEALTHY.name}: {HEALTHY.stat().st_size} bytes")
+
+
+if __name__ == "__main__":
+    main()
