@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from typing import Any
 
 from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError
 
 from schemas.envelope import Envelope
 from streams.kafka_options import KafkaOptions
@@ -12,6 +15,8 @@ from streams.kafka_options import KafkaOptions
 Place = tuple[str, int, int]
 
 _KEY = "drill"
+#: Another fault may just have killed the broker.
+WITHIN_S = 90.0
 
 
 def poison(what: str, now: int = 0) -> tuple[bytes | None, list[tuple[str, Any]]]:
@@ -34,9 +39,20 @@ def poison(what: str, now: int = 0) -> tuple[bytes | None, list[tuple[str, Any]]
 async def plant(options: KafkaOptions, what: str, topic: str, partition: int) -> Place:
     """Write it, once. Returns where it stands. Raises ``KafkaError`` where the broker stays away."""
     value, headers = poison(what)
-    # Idempotent, so that a broker that is killed meanwhile does not make two of it.
-    producer = AIOKafkaProducer(**options.client(), enable_idempotence=True, acks="all")
-    await producer.start()
+    deadline = time.monotonic() + WITHIN_S
+    while True:
+        # Idempotent, so that a broker that is killed meanwhile does not make two of it.
+        producer = AIOKafkaProducer(
+            **options.client(), enable_idempotence=True, acks="all", request_timeout_ms=int(WITHIN_S * 1000)
+        )
+        try:
+            await producer.start()
+            break
+        except KafkaError:
+            await producer.stop()
+            if time.monotonic() > deadline:
+                raise
+            await asyncio.sleep(0.5)
     try:
         sent = await producer.send_and_wait(topic, value, _KEY.encode(), partition, headers=headers)
     finally:

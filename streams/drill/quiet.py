@@ -19,6 +19,8 @@ from streams.readers import ReadError, end_offsets, read_all
 
 #: Pollers come round every 2 s; what they bring is decided and written within one more second.
 SILENCE_S = 4.0
+#: What a client of ours raises while a killed broker is not back.
+KAFKA_IS_AWAY = (ReadError, LogError, KafkaError, OSError)
 
 
 async def until_quiet(theatre: Theatre, *, seconds: float) -> None:
@@ -48,7 +50,7 @@ async def _under_way(theatre: Theatre) -> str:
             if lag:
                 return f"agent {agent} has not decided {lag}"
         open_commands = await unsettled(theatre.options)
-    except (ReadError, LogError, KafkaError, OSError) as error:
+    except KAFKA_IS_AWAY as error:
         return f"Kafka does not answer ({type(error).__name__})"
     return f"{len(open_commands)} commands are not settled" if open_commands else ""
 

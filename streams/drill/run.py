@@ -10,12 +10,14 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from schemas.facts import ConnectionName
+from streams.core.connection import Connection
 from streams.demo.tally import our_items
 from streams.demo.theatre import Theatre, until
 from streams.drill.faults import FAULTS
 from streams.drill.judging import judge
 from streams.drill.load import Load
-from streams.drill.quiet import until_quiet
+from streams.drill.quiet import KAFKA_IS_AWAY, until_quiet
 from streams.drill.report import DrillResult
 from streams.drill.scene import Scene
 from streams.drill.schedule import Planned, lines
@@ -134,7 +136,14 @@ async def _settle(scene: Scene) -> None:
 
 async def _mended(scene: Scene) -> None:
     """A connection that is still Unhealthy although its account works is what an operator would test now."""
-    for name, connection in (await connections(scene.theatre.options)).items():
+
+    async def known() -> Mapping[ConnectionName, Connection] | None:
+        try:
+            return await connections(scene.theatre.options)
+        except KAFKA_IS_AWAY:
+            return None
+
+    for name, connection in (await until("Kafka answers", known, seconds=QUIET_WITHIN_S)).items():
         if connection.state == "Unhealthy":
             scene.tell(f"{name} is Unhealthy ({connection.reason}); an operator tests it")
             await scene.operator_tests_until_it_works(name)
