@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from schemas.topics import DEAD_LETTERS
 from streams.drill.checks import check
 from streams.drill.collect import collect
-from streams.drill.evidence import keep
+from streams.drill.evidence import Evidence, keep
 from streams.drill.scene import Scene
 
 #: In the drill's folder: ``streams.drill.evidence.kept`` reads it, so that a finding can be judged again.
 EVIDENCE = "evidence.jsonl.gz"
+_WHERE = ("dead_topic", "dead_partition", "dead_offset", "dead_error")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +46,17 @@ async def judge(scene: Scene, folder: Path) -> Verdict:
         lost=counts["lost"],
         duplicate_tickets=counts["duplicate_tickets"],
         redelivered=counts["redelivered"],
-        findings=[str(finding) for finding in report.findings],
+        findings=[*map(str, report.findings), *_unclear(evidence, scene.planted)],
         counts=counts,
     )
+
+
+def _unclear(evidence: Evidence, planted: Mapping[tuple[str, int, int], str]) -> Iterator[str]:
+    """Dead letters of a newer version whose reason does not tell an operator so."""
+    for record in evidence.topics[DEAD_LETTERS]:
+        about = {name: value.decode("utf-8", "replace") for name, value in record.headers if name in _WHERE and value}
+        if len(about) < len(_WHERE):
+            continue
+        topic, partition, offset, error = (about[name] for name in _WHERE)
+        if planted.get((topic, int(partition), int(offset))) == "newer_version" and "version 2" not in error:
+            yield f"UnclearReason: {topic}[{partition}]@{offset}: a newer version is a dead letter because of: {error}"
