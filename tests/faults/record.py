@@ -25,6 +25,8 @@ from streams.kafka_options import KafkaOptions
 from tests.line.system import System, until
 
 HEALTHY = Path(__file__).parent / "recorded" / "healthy.jsonl.gz"
+#: Nothing here measures speed, so a busy machine may take its time.
+PATIENCE_S = 180.0
 #: Of the sandboxes' states only what the checker reads; the rest is most of the size.
 _NINJAONE = ("simulator", "now", "alerts")
 _AUTOTASK = ("simulator", "tickets", "configurationItems", "apiUser")
@@ -38,26 +40,27 @@ def story(system: System) -> None:
     devices = system.take(5)
     system.ninja.ask("POST", "faults", kind="webhook_double", count=3)
     cleared, finished, lasting = (system.alert(device) for device in devices[:3])
-    tickets = system.opened(cleared, finished, lasting)
+    tickets = system.opened(cleared, finished, lasting, seconds=PATIENCE_S)
     # The same condition once more on the same device: it joins the open incident with a note.
     joined = system.alert(devices[2], "CPU above 99 %")
-    until("the note is written", lambda: any(n["ticketID"] == tickets[2]["id"] for n in notes(system)))
+    about = tickets[2]["id"]
+    until("the note is written", lambda: any(n["ticketID"] == about for n in notes(system)), seconds=PATIENCE_S)
     system.clear(cleared)
     system.complete(tickets[1])
-    system.completed(tickets[0])
-    until("the alert is reset", lambda: finished not in system.active())
+    system.completed(tickets[0], seconds=PATIENCE_S)
+    until("the alert is reset", lambda: finished not in system.active(), seconds=PATIENCE_S)
     system.psa.ask("PATCH", "api-user", locked=True)
     waiting = system.alert(devices[3])
     system.reaches("autotask", "Unhealthy")
-    until("a command waits", lambda: system.status()["waiting"])
+    until("a command waits", lambda: system.status()["waiting"], seconds=PATIENCE_S)
     system.psa.ask("PATCH", "api-user", locked=False)
     assert system.lockstep("test", "autotask").code == 0
-    system.opened(waiting)
+    ticket = system.opened(waiting, seconds=PATIENCE_S)[0]
     system.clear(joined)
     system.clear(waiting)
-    system.completed(*system.opened(waiting))
+    system.completed(ticket, seconds=PATIENCE_S)
     # One whose alert is still active at the end, and so its ticket open; that of devices[2] is open for its first alert.
-    system.opened(system.alert(devices[4]))
+    system.opened(system.alert(devices[4]), seconds=PATIENCE_S)
     system.silence(3)
 
 
@@ -101,7 +104,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="lockstep-record-") as folder:
         system = System(Path(folder), devices=20, organizations=2)
         try:
-            system.start()
+            system.start_sandbox()
+            system.start_up()
+            until("every device has an item", system._all_items, seconds=PATIENCE_S)
             planted = asyncio.run(poison(attach(system.folder / "kafka")))
             story(system)
             evidence = asyncio.run(gather(system, planted))
