@@ -46,7 +46,7 @@ async def judge(scene: Scene, folder: Path) -> Verdict:
         lost=counts["lost"],
         duplicate_tickets=counts["duplicate_tickets"],
         redelivered=counts["redelivered"],
-        findings=[*map(str, report.findings), *_unclear(evidence, scene.planted)],
+        findings=[*map(str, report.findings), *_unclear(evidence, scene.planted), *scene.trouble],
         counts=counts,
     )
 

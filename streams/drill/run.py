@@ -13,7 +13,7 @@ from pathlib import Path
 from schemas.facts import ConnectionName
 from streams.core.connection import Connection
 from streams.demo.tally import our_items
-from streams.demo.theatre import Theatre, until
+from streams.demo.theatre import StoryFailed, Theatre, until
 from streams.drill.faults import FAULTS
 from streams.drill.judging import judge
 from streams.drill.load import Load
@@ -126,12 +126,20 @@ async def _one(scene: Scene, planned: Planned, begun: float, injected: Counter[s
 async def _settle(scene: Scene) -> None:
     """Wait for quiet, let an hour pass, let come what was kept for then, and wait for quiet again."""
     await _mended(scene)
-    await until_quiet(scene.theatre, seconds=QUIET_WITHIN_S)
+    await _quiet(scene)
     scene.tell(f"quiet; {LATE_S:g} s pass at once, and {len(scene.at_end)} held deliveries come")
     await scene.theatre.psa.post("clock", advance=LATE_S)
     for heal in scene.at_end:
         await heal()
-    await until_quiet(scene.theatre, seconds=QUIET_WITHIN_S)
+    await _quiet(scene)
+
+
+async def _quiet(scene: Scene) -> None:
+    """What does not come to rest is found, and judged all the same."""
+    try:
+        await until_quiet(scene.theatre, seconds=QUIET_WITHIN_S)
+    except StoryFailed as failure:
+        scene.trouble.append(f"NotQuiet: {failure}")
 
 
 async def _mended(scene: Scene) -> None:
