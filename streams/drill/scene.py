@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -63,19 +64,21 @@ class Scene:
         pid: int = await until("the broker runs", running, seconds=ROLE_IS_BACK_S)
         return pid
 
-    async def operator_tests_until_it_works(self, connection: str, *, tries: int = 8) -> None:
+    async def operator_tests_until_it_works(self, connection: str, *, seconds: float = ROLE_IS_BACK_S * 2) -> None:
         """``lockstep test``, as an operator would after mending an account; again while other faults get in its way.
 
         Where it never does, that is trouble.
         """
-        said = ""
-        for _ in range(tries):
+        deadline = time.monotonic() + seconds
+        while True:
             self.operator_tests[connection] += 1
             code, said = await self.theatre.lockstep("test", connection)
             if code == 0:
                 return
+            if time.monotonic() > deadline:
+                self.trouble.append(f"NotMended: {connection}: after {seconds:g} s 'lockstep test' still says: {said}")
+                return
             await asyncio.sleep(1)
-        self.trouble.append(f"NotMended: {connection}: 'lockstep test' still says after {tries} tries: {said}")
 
     async def lift(self, vendor: str, fault: str) -> None:
         """Take a planned fault of a simulator away; one that is gone already does no harm."""
