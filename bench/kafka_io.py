@@ -16,15 +16,17 @@ from bench.job import Job
 from streams.ports import InputRecord, OutputRecord
 
 
-async def create_topics(servers: str, deleting: Mapping[str, int], compacted: Mapping[str, int]) -> None:
+async def create_topics(
+    servers: str, deleting: Mapping[str, int], compacted: Mapping[str, int], copies: int = 1
+) -> None:
     """Create topics, name to number of partitions; those that exist are left alone."""
     admin = AIOKafkaAdminClient(bootstrap_servers=servers)
     await admin.start()
     try:
         known = set(await admin.list_topics())
-        wanted = [NewTopic(name, count, 1) for name, count in deleting.items() if name not in known]
+        wanted = [NewTopic(name, count, copies) for name, count in deleting.items() if name not in known]
         compact = {"cleanup.policy": "compact"}
-        wanted += [NewTopic(n, c, 1, topic_configs=compact) for n, c in compacted.items() if n not in known]
+        wanted += [NewTopic(n, c, copies, topic_configs=compact) for n, c in compacted.items() if n not in known]
         if wanted:
             await admin.create_topics(wanted)
         # Created is not yet known to the broker's own metadata: a reader that asks too early sees fewer partitions.
@@ -39,10 +41,10 @@ def _all_there(described: Iterable[Mapping[str, Any]], wanted: Mapping[str, int]
     return all(led.get(name) == count for name, count in wanted.items())
 
 
-async def create_job_topics(servers: str, job: Job, partitions: int) -> None:
+async def create_job_topics(servers: str, job: Job, partitions: int, copies: int = 1) -> None:
     """All topics of a job."""
     deleting = {**dict.fromkeys(job.stage.topics, partitions), **job.outputs}
-    await create_topics(servers, deleting, {job.stage.state_topic: partitions})
+    await create_topics(servers, deleting, {job.stage.state_topic: partitions}, copies)
 
 
 class Publisher:
@@ -84,15 +86,18 @@ class Publisher:
 
 
 class Reader:
-    """Everything in some topics, from the beginning, read committed; ``records`` grows with every ``read``."""
+    """Everything in some topics, from the beginning; ``records`` grows with every ``read``.
 
-    def __init__(self, servers: str, topics: Sequence[str]) -> None:
+    ``aborted``: also what lies there of transactions that came to nothing.
+    """
+
+    def __init__(self, servers: str, topics: Sequence[str], *, aborted: bool = False) -> None:
         self.records: dict[str, list[InputRecord]] = {topic: [] for topic in topics}
         self._consumer: Any = AIOKafkaConsumer(
             bootstrap_servers=servers,
             enable_auto_commit=False,
             auto_offset_reset="earliest",
-            isolation_level="read_committed",
+            isolation_level="read_uncommitted" if aborted else "read_committed",
             max_partition_fetch_bytes=4 * 1024 * 1024,
             fetch_max_wait_ms=100,
         )
@@ -142,9 +147,9 @@ class Reader:
         return True
 
 
-async def read_all(servers: str, topics: Sequence[str]) -> dict[str, list[InputRecord]]:
-    """What is committed in some topics now."""
-    async with Reader(servers, topics) as reader:
+async def read_all(servers: str, topics: Sequence[str], *, aborted: bool = False) -> dict[str, list[InputRecord]]:
+    """What is committed in some topics now (``aborted``: and what never will be)."""
+    async with Reader(servers, topics, aborted=aborted) as reader:
         await reader.read_to_end()
         return reader.records
 

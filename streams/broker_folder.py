@@ -9,6 +9,7 @@ import json
 import os
 import socket
 import time
+from collections.abc import Set as AbstractSet
 from pathlib import Path
 from typing import IO, Any
 
@@ -19,7 +20,6 @@ from streams.kafka_runtime import KAFKA_VERSION, BrokerError
 
 #: One start writes a few kilobytes of warnings.
 LOG_LIMIT = 4 * 1024 * 1024
-_START_MARK = "=== start"
 
 
 def lock(data_dir: Path) -> IO[str]:
@@ -43,8 +43,9 @@ def lock(data_dir: Path) -> IO[str]:
             "or set another kafka.data_dir"
         ) from None
     file.truncate(0)
-    file.write(f"{os.getpid()}\n")
-    file.flush()
+    # A full disk has no room for the number, which only serves the message above; the lock holds without it.
+    with contextlib.suppress(OSError):
+        os.write(file.fileno(), f"{os.getpid()}\n".encode())
     return file
 
 
@@ -59,6 +60,30 @@ def announce(data_dir: Path, bootstrap_servers: str, pid: int) -> None:
         "kafka_version": KAFKA_VERSION,
     }
     write_atomically(data_dir / "broker.json", json.dumps(note, indent=1) + "\n")
+
+
+def announce_down(data_dir: Path, why: str) -> None:
+    """Write ``broker-down.json``: this process goes on trying, ``attach`` says so and why."""
+    note = {"owner_pid": os.getpid(), "owner_started": psutil.Process().create_time(), "why": why}
+    # The disk may be what is wrong.
+    with contextlib.suppress(OSError):
+        write_atomically(data_dir / "broker-down.json", json.dumps(note) + "\n")
+
+
+def withdraw_down(data_dir: Path) -> None:
+    """Remove ``broker-down.json``."""
+    with contextlib.suppress(OSError):
+        (data_dir / "broker-down.json").unlink()
+
+
+def down(data_dir: Path) -> str | None:
+    """Why the broker is down, as long as the process that brings it back is alive."""
+    try:
+        note = json.loads((data_dir / "broker-down.json").read_bytes())
+        started = psutil.Process(int(note["owner_pid"])).create_time()
+        return str(note["why"]) if abs(started - float(note["owner_started"])) < 1.0 else None
+    except (OSError, ValueError, KeyError, TypeError, psutil.Error):
+        return None
 
 
 def withdraw(data_dir: Path) -> None:
@@ -83,7 +108,7 @@ def clear_strays(data_dir: Path, *, grace: float) -> None:
     One whose keeper is just stopping it gets the time to finish. Raises ``BrokerError`` for one that cannot be ended.
     """
     withdraw(data_dir)
-    strays = _strays(data_dir)
+    strays = brokers_on(data_dir)
     for stray in strays:
         with contextlib.suppress(psutil.Error):
             stray.terminate()
@@ -96,7 +121,8 @@ def clear_strays(data_dir: Path, *, grace: float) -> None:
         raise BrokerError(f"an earlier broker (process {left[0].pid}) still holds {data_dir}: end it and try again")
 
 
-def _strays(data_dir: Path) -> list[psutil.Process]:
+def brokers_on(data_dir: Path) -> list[psutil.Process]:
+    """The processes of brokers that run on this folder, and of their keepers, whoever started them."""
     properties = str(data_dir / "server.properties")
     found = []
     for process in psutil.process_iter(["cmdline"]):
@@ -106,17 +132,20 @@ def _strays(data_dir: Path) -> list[psutil.Process]:
     return found
 
 
-def choose_ports(data_dir: Path) -> Ports:
-    """The ports this folder had before if they are free, else the next free pair, kept from then on."""
+def choose_ports(data_dir: Path, *, promised: AbstractSet[int] = frozenset()) -> Ports:
+    """The ports this folder had before if they are free, else the next free pair, kept from then on.
+
+    ``promised``: ports that others will listen on and do not yet.
+    """
     path = data_dir / "ports.json"
     try:
         note = json.loads(path.read_bytes())
         kept = Ports(int(note["clients"]), int(note["controller"]))
-        if _free(kept.clients) and _free(kept.controller):
+        if promised.isdisjoint((kept.clients, kept.controller)) and _free(kept.clients) and _free(kept.controller):
             return kept
     except (OSError, ValueError, KeyError, TypeError):
         pass
-    free = (port for port in port_candidates(data_dir) if _free(port))
+    free = (port for port in port_candidates(data_dir) if port not in promised and _free(port))
     ports = Ports(next(free), next(free))
     write_atomically(path, json.dumps({"clients": ports.clients, "controller": ports.controller}) + "\n")
     return ports
@@ -168,23 +197,16 @@ def log_path(data_dir: Path) -> Path:
     return data_dir / "broker.log"
 
 
-def open_log(data_dir: Path) -> IO[str]:
+def open_log(data_dir: Path) -> IO[bytes]:
     """The broker's log, to append to, with a mark for this start; a long one moves aside first."""
     path = log_path(data_dir)
     if path.exists() and path.stat().st_size > LOG_LIMIT:
         path.replace(path.with_suffix(".log.1"))
-    log = path.open("a", encoding="utf-8")
-    log.write(f"{_START_MARK} {time.strftime('%Y-%m-%dT%H:%M:%S%z')} {KAFKA_VERSION}\n")
-    log.flush()
+    # Unbuffered: what a full disk does not take is lost, and must not fail once more at the closing.
+    log = path.open("ab", buffering=0)
+    with contextlib.suppress(OSError):
+        log.write(f"=== start {time.strftime('%Y-%m-%dT%H:%M:%S%z')} {KAFKA_VERSION}\n".encode())
     return log
-
-
-def log_of_last_start(data_dir: Path) -> str:
-    """What the broker logged since it was started last."""
-    try:
-        return log_path(data_dir).read_text(encoding="utf-8", errors="replace").rpartition(_START_MARK)[2]
-    except OSError:
-        return ""
 
 
 def write_atomically(path: Path, text: str) -> None:

@@ -4,23 +4,31 @@ The owner holds the other end of our standard input. When that end closes (the o
 SIGKILL), or when our parent changes, the broker gets SIGTERM, and SIGKILL after a grace. Should this process itself be
 killed, Linux ends the broker at once (PR_SET_PDEATHSIG); elsewhere the next owner finds and ends it.
 
-Usage: ``broker_keeper.py GRACE_SECONDS COMMAND...``; the first line on standard output is the broker's process id.
+What the broker says goes through here to our standard error, its log; where that cannot be written because the disk is
+full, the owner still learns the end of it.
+
+Usage: ``broker_keeper.py GRACE_SECONDS COMMAND...``; the first line on standard output is the broker's process id, the
+rest, once it ended, the last that it said.
 """
 
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import select
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 
 #: Upper bound for noticing a change of parent where the closed pipe does not tell (a forked child still holds it).
 POLL_SECONDS = 0.5
 #: From linux/prctl.h.
 PR_SET_PDEATHSIG = 1
+#: A stack trace or two; a pipe that nobody reads yet takes twice as much.
+LAST_WORDS = 32 * 1024
 
 
 def main(arguments: list[str]) -> int:
@@ -31,27 +39,37 @@ def main(arguments: list[str]) -> int:
     signal.signal(signal.SIGTERM, lambda number, frame: asked.append(number))
     dies_with_us = _death_signal()
     # preexec_fn is safe here: this process has one thread, and it is the thread the death signal is bound to.
-    broker = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=sys.stderr, preexec_fn=dies_with_us)
-    with contextlib.suppress(OSError):
-        os.write(1, b"%d\n" % broker.pid)
-    while broker.poll() is None:
-        if _owner_is_gone() or os.getppid() != parent or asked:
-            _end(broker, grace)
+    broker = subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, preexec_fn=dies_with_us
+    )
+    _write(1, b"%d\n" % broker.pid)
+    assert broker.stdout is not None
+    voice, owner = broker.stdout.fileno(), 0
+    watched, words, kill_at = {voice, owner}, b"", math.inf
+    # Until it ended and all it said was read.
+    while broker.poll() is None or voice in watched:
+        readable, _, _ = select.select(watched, [], [], POLL_SECONDS)
+        if voice in readable:
+            said = os.read(voice, LAST_WORDS)
+            words = (words + said)[-LAST_WORDS:]
+            _write(2, said)
+            if not said:
+                watched.discard(voice)
+        if (owner in readable and os.read(owner, 64) == b"") or os.getppid() != parent or asked:
+            watched.discard(owner)
+            if kill_at == math.inf:
+                broker.terminate()
+                kill_at = time.monotonic() + grace
+        if time.monotonic() >= kill_at:
+            broker.kill()
+    _write(1, words)
     return broker.returncode
 
 
-def _owner_is_gone() -> bool:
-    readable, _, _ = select.select([0], [], [], POLL_SECONDS)
-    return bool(readable) and os.read(0, 64) == b""
-
-
-def _end(broker: subprocess.Popen[bytes], grace: float) -> None:
-    broker.terminate()
-    try:
-        broker.wait(grace)
-    except subprocess.TimeoutExpired:
-        broker.kill()
-        broker.wait()
+def _write(file: int, said: bytes) -> None:
+    # A full disk, or an owner that is gone.
+    with contextlib.suppress(OSError):
+        os.write(file, said)
 
 
 def _death_signal() -> Callable[[], object] | None:

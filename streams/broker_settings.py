@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from schemas.identity import derived_id
 
-NODE_ID = 1
 HOST = "127.0.0.1"
 #: Below the ranges from which systems take ports for outgoing connections (Linux 32768, macOS 49152), so that a
 #: stopped broker's port is still there when it comes back.
@@ -27,6 +26,24 @@ class Ports:
     controller: int
 
 
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A broker's place among its likes: ``ports`` are those of every node of the cluster by its id, this one included."""
+
+    node_id: int
+    ports: Mapping[int, Ports]
+
+    @property
+    def own(self) -> Ports:
+        """The ports of this node."""
+        return self.ports[self.node_id]
+
+
+def alone(ports: Ports) -> Node:
+    """The place of a broker that has no likes."""
+    return Node(1, {1: ports})
+
+
 def port_candidates(data_dir: Path) -> Sequence[int]:
     """Ports to try, in order: the same for the same folder, others for another, so that several rarely meet."""
     start = int(derived_id("ports", str(data_dir))[:8], 16) % PORTS
@@ -40,28 +57,33 @@ def cluster_id(data_dir: Path) -> str:
     return base64.urlsafe_b64encode(b"L" + raw[1:]).decode().rstrip("=")
 
 
-def server_properties(*, log_dir: Path, ports: Ports) -> str:
-    """The text of ``server.properties``: KRaft, broker and controller in one process, tuned small."""
+def server_properties(*, log_dir: Path, node: Node) -> str:
+    """The text of ``server.properties``: KRaft, broker and controller in one process, tuned small.
+
+    Three nodes or more keep three copies of everything, of which two have to be in step for a write.
+    """
+    copies = min(3, len(node.ports))
+    in_step = 2 if copies == 3 else 1
+    voters = ",".join(f"{number}@{HOST}:{ports.controller}" for number, ports in sorted(node.ports.items()))
     settings: dict[str, object] = {
         "process.roles": "broker,controller",
-        "node.id": NODE_ID,
-        "controller.quorum.voters": f"{NODE_ID}@{HOST}:{ports.controller}",
-        "listeners": f"CLIENTS://{HOST}:{ports.clients},CONTROLLER://{HOST}:{ports.controller}",
-        "advertised.listeners": f"CLIENTS://{HOST}:{ports.clients}",
+        "node.id": node.node_id,
+        "controller.quorum.voters": voters,
+        "listeners": f"CLIENTS://{HOST}:{node.own.clients},CONTROLLER://{HOST}:{node.own.controller}",
+        "advertised.listeners": f"CLIENTS://{HOST}:{node.own.clients}",
         "listener.security.protocol.map": "CLIENTS:PLAINTEXT,CONTROLLER:PLAINTEXT",
         "inter.broker.listener.name": "CLIENTS",
         "controller.listener.names": "CONTROLLER",
         "log.dirs": log_dir,
-        # One node: every internal topic has one copy.
-        "default.replication.factor": 1,
-        "min.insync.replicas": 1,
-        "offsets.topic.replication.factor": 1,
+        "default.replication.factor": copies,
+        "min.insync.replicas": in_step,
+        "offsets.topic.replication.factor": copies,
         "offsets.topic.num.partitions": 4,
-        "transaction.state.log.replication.factor": 1,
-        "transaction.state.log.min.isr": 1,
+        "transaction.state.log.replication.factor": copies,
+        "transaction.state.log.min.isr": in_step,
         "transaction.state.log.num.partitions": 4,
-        "share.coordinator.state.topic.replication.factor": 1,
-        "share.coordinator.state.topic.min.isr": 1,
+        "share.coordinator.state.topic.replication.factor": copies,
+        "share.coordinator.state.topic.min.isr": in_step,
         "share.coordinator.state.topic.num.partitions": 1,
         "auto.create.topics.enable": "false",
         # After a kill the controller waits out the former life's session before it lets the broker in again (9 s by

@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
+from streams.drill.disk import disk_full_on
 from streams.drill.planting import plant
 from streams.drill.scene import Scene
 from streams.drill.vendor_faults import VENDOR_FAULTS, WEBHOOK_FAULTS
@@ -51,6 +52,12 @@ async def _broker_killed(scene: Scene, parameters: Parameters) -> AsyncIterator[
     with contextlib.suppress(ProcessLookupError):
         os.kill(pid, signal.SIGKILL)
     yield f"the broker (process {pid})"
+
+
+@asynccontextmanager
+async def _disk_full(scene: Scene, parameters: Parameters) -> AsyncIterator[str]:
+    with disk_full_on(scene.theatre.settings.data_dir):
+        yield "the broker cannot make a file longer"
 
 
 @asynccontextmanager
@@ -146,6 +153,7 @@ FAULTS: Mapping[str, Fault] = {
     "terminate": _signalled(signal.SIGTERM),
     "sleep": _asleep,
     "broker_kill": _broker_killed,
+    "disk_full": _disk_full,
     "rebalance": _rebalanced,
     "api_user_locked": _user_locked,
     "api_client_inactive": _client_inactive,

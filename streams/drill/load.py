@@ -67,14 +67,30 @@ class Load:
         await self._look()
         names = list(self._kinds)
         weights = [weight for weight, _ in self._kinds.values()]
+        loop = asyncio.get_running_loop()
+        due = loop.time()
         while not stop.is_set():
             name = self._source.choices(names, weights)[0]
             try:
                 self.happened[name] += await self._kinds[name][1]()
             except SandboxRefused:
                 self.refused[name] += 1  # cleared meanwhile, say: what the sandbox does not take did not happen
+            # By the clock and not by pauses, so that a slow machine has as much to do as a quick one.
+            due += self._source.expovariate(self._per_second)
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(stop.wait(), self._source.expovariate(self._per_second))
+                await asyncio.wait_for(stop.wait(), max(due - loop.time(), 0.001))
+
+    async def close_up(self) -> None:
+        """The end of a shift: a third of the active alerts are over, and a third of the open tickets are completed."""
+        active = [alert["uid"] for alert in (await self._ninja.get("state", since=_NO_HISTORY))["alerts"]]
+        for uid in self._source.sample(active, len(active) // 3):
+            await self._ninja.post(f"alerts/{uid}/clear")
+            self.happened["clear"] += 1
+        tickets = our_tickets(await self._psa.get("state", since=_NO_HISTORY))
+        open_ones = [ticket["id"] for ticket in tickets if not is_complete(ticket)]
+        for number in self._source.sample(open_ones, len(open_ones) // 3):
+            await self._psa.post(f"tickets/{number}/complete")
+            self.happened["complete"] += 1
 
     async def _look(self) -> None:
         state = await self._ninja.get("state", since=_NO_HISTORY)

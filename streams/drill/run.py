@@ -59,7 +59,7 @@ async def drill(*, seed: int, minutes: float, schedule: Sequence[Planned], folde
         scene, load = Scene(theatre, told), Load(theatre, seed)
         injected = await _play(scene, load, schedule, seconds)
         told("healed; waiting for quiet")
-        await _settle(scene)
+        await _settle(scene, load)
         told("quiet; judging")
         verdict = await judge(scene, folder)
         return DrillResult(
@@ -123,10 +123,11 @@ async def _one(scene: Scene, planned: Planned, begun: float, injected: Counter[s
         await asyncio.sleep(planned.lasts)
 
 
-async def _settle(scene: Scene) -> None:
-    """Wait for quiet, let an hour pass, let come what was kept for then, and wait for quiet again."""
+async def _settle(scene: Scene, load: Load) -> None:
+    """Wait for quiet, let a shift end and an hour pass, let come what was kept for then, and wait for quiet again."""
     await _mended(scene)
     await _quiet(scene)
+    await load.close_up()
     scene.tell(f"quiet; {LATE_S:g} s pass at once, and {len(scene.at_end)} held deliveries come")
     await scene.theatre.psa.post("clock", advance=LATE_S)
     for heal in scene.at_end:

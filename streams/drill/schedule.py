@@ -104,6 +104,7 @@ OF_PROCESSES: Mapping[str, Kind] = {
     "sleep": Kind(_role, _asleep, _by_role),
     "terminate": Kind(_role, _at_once, _by_role),
     "broker_kill": Kind(_nothing, _at_once, _scope("broker")),
+    "disk_full": Kind(_nothing, _some_seconds, _scope("broker")),
     # 2 to 1, to 4, to 1, and back to 2 when healed: three steps of 5 s, in which Kafka's group settles in 3 s.
     "rebalance": Kind(lambda source: {"step_s": 5.0}, lambda source, seconds: 15.0, _scope("worker-2")),
 }

@@ -60,11 +60,17 @@ class Run:
 
 @contextlib.asynccontextmanager
 async def counting_run(
-    servers: str, prefix: str, folder: Path, *, job_name: str = "bench.counting:job", session_s: float = 6.0
+    servers: str,
+    prefix: str,
+    folder: Path,
+    *,
+    job_name: str = "bench.counting:job",
+    session_s: float = 6.0,
+    copies: int = 1,
 ) -> AsyncIterator[Run]:
     """Topics with ``prefix``, no worker yet; what runs at the end is killed."""
     counting = job(prefix, prefix, PARTITIONS)
-    await create_job_topics(servers, counting, PARTITIONS)
+    await create_job_topics(servers, counting, PARTITIONS, copies)
     plan = Plan(
         servers=servers,
         facts_prefix=prefix,
@@ -80,6 +86,26 @@ async def counting_run(
         Reader(servers, [counting.audit_topic]) as reader,
     ):
         yield Run(servers, counting, fleet, publisher, reader)
+
+
+@contextlib.asynccontextmanager
+async def kept(run: Run, **options: object) -> AsyncIterator[list[Worker]]:
+    """A worker that is started again when it stopped itself, as ``up`` does; yields its lives so far."""
+    lives: list[Worker] = []
+
+    async def keep() -> None:
+        while True:
+            lives.append(run.start(**options))
+            assert await lives[-1].ended(600) in (1, 70), run.state()
+            await asyncio.sleep(1)
+
+    keeping = asyncio.create_task(keep())
+    try:
+        yield lives
+        assert not keeping.done(), keeping.exception()
+    finally:
+        keeping.cancel()
+        await asyncio.gather(keeping, return_exceptions=True)
 
 
 async def together(workers: list[Worker], numbers: int = PARTITIONS, timeout_s: float = 30.0) -> None:

@@ -53,7 +53,7 @@ def owner_of(folder: Path):
         process.wait()
         assert process.stdout is not None
         process.stdout.close()
-        assert eventually(lambda: not broker_folder._strays(folder))
+        assert eventually(lambda: not broker_folder.brokers_on(folder))
 
 
 async def write(servers: str, topic: str, values: list[bytes]) -> None:
@@ -186,7 +186,7 @@ def test_an_orphan_broker_is_ended_before_its_folder_is_used_again(tmp_path: Pat
         [sys.executable, "-c", "import time; time.sleep(300)", "kafka.Kafka", marker + ".other"]
     )
     try:
-        assert eventually(lambda: len(broker_folder._strays(tmp_path)) == 1)
+        assert eventually(lambda: len(broker_folder.brokers_on(tmp_path)) == 1)
         broker_folder.clear_strays(tmp_path, grace=5)
         assert orphan.poll() is not None or orphan.wait(5) is not None
         assert stranger.poll() is None
@@ -215,7 +215,7 @@ def test_a_folder_of_something_else_is_refused_in_one_line_with_the_reason(tmp_p
     ) as caught:
         EmbeddedBroker(tmp_path).open()
     assert "\n" not in str(caught.value)
-    assert not broker_folder._strays(tmp_path)
+    assert not broker_folder.brokers_on(tmp_path)
 
 
 def test_a_folder_that_cannot_be_written_is_refused_in_one_line(tmp_path: Path) -> None:

@@ -1,0 +1,27 @@
+"""What a broker that ended said last, put into one line for people."""
+
+from __future__ import annotations
+
+import signal
+
+#: What Java says when a file cannot grow: no space, the quota of the user, the limit of the process (EFBIG).
+_DISK_FULL = ("No space left on device", "Disk quota exceeded", "File too large")
+
+
+def port_was_taken(words: str) -> bool:
+    """Whether another program listens where the broker wanted to."""
+    return "Address already in use" in words
+
+
+def why_it_ended(words: str, code: int | None) -> str:
+    """The reason, from its last words and the exit code of its keeper (``None``: it ran, and did not answer)."""
+    for sign in _DISK_FULL:
+        if sign in words:
+            return f"the disk is full ({sign}); make room"
+    said = [line for line in words.splitlines() if "Exception" in line or "OutOfMemoryError" in line]
+    if said:
+        return said[-1].strip()[:300]
+    if code is None:
+        return "it does not answer"
+    # The keeper passes -9 on as 247.
+    return f"ended by {signal.Signals(256 - code).name}" if code > 192 else f"it ended with exit code {code}"
