@@ -94,8 +94,9 @@ def check_dead_letters(reading: Reading) -> Iterator[Finding]:
                 yield Finding("DoubledDeadLetter", str(place), f"{stage} kept it {count} times")
     for planted in sorted(reading.evidence.poison - set(reading.unreadable)):
         yield Finding("MissingDeadLetter", str(Place(*planted)), "planted poison is not in its topic any more")
+    good = reading.facts.keys() | {command.place for command in reading.commands}
     for place, stage in reading.dead:
-        if place in reading.facts or any(command.place == place for command in reading.commands):
+        if place in good:
             yield Finding("NeedlessDeadLetter", str(place), f"{stage} kept it, although it can be decoded")
 
 

@@ -74,7 +74,7 @@ class _Sides:
         known = self.known[uid]
         disposition, incident = known.get("disposition"), str(known.get("incident", ""))
         if not alert.active:
-            if known.get("active") and disposition != "rejected":
+            if known.get("active"):
                 yield Finding("MissedClear", uid, f"it is {disposition} here")
             return
         if not disposition or not known.get("reason"):

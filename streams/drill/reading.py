@@ -214,6 +214,13 @@ class Reading:
 
     def documents(self, agent: str) -> dict[int, dict[bytes, bytes]]:
         """The live state documents of an agent by partition and key, without the partitions' positions."""
+        return self._documents[agent]
+
+    @cached_property
+    def _documents(self) -> dict[str, dict[int, dict[bytes, bytes]]]:
+        return {agent: self._documents_of(agent) for agent in AGENT_STATE}
+
+    def _documents_of(self, agent: str) -> dict[int, dict[bytes, bytes]]:
         found: dict[int, dict[bytes, bytes]] = defaultdict(dict)
         for raw in self.records(AGENT_STATE[agent]):
             key = raw.key or b""

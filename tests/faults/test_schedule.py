@@ -102,3 +102,9 @@ def test_a_schedule_that_cannot_be_played_is_refused_by_file_and_line(tmp_path: 
     with pytest.raises(ScheduleError, match=why) as refused:
         read_schedule(path)
     assert str(refused.value).startswith(f"{path}:{number}: ")
+
+
+def test_the_five_seeds_of_make_faults_have_every_kind_of_fault_between_them() -> None:
+    makefile = (Path(__file__).parents[2] / "Makefile").read_text()
+    chosen = next(line for line in makefile.splitlines() if line.startswith("SEEDS")).partition("= ")[2]
+    assert {fault.kind for seed in chosen.split(",") for fault in draw(int(seed), 60)} == set(KINDS)
