@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 ARGS   ?=
 # Chosen so that together they draw as many kinds of fault as five can.
-SEEDS  ?= 16,49,22,91,1
+SEEDS  ?= 89,37,2,106,1
 
 .PHONY: setup demo test check format faults bench clean
 

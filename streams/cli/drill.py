@@ -27,6 +27,9 @@ _SEEDS = re.compile(r"(\d+)(?:-(\d+))?")
 @click.option("--seeds", metavar="A-B,...", help="Several drills, one after another.")
 @click.option("--minutes", type=click.FloatRange(0.2, 120), default=1.0, show_default=True, help="Of load and faults.")
 @click.option("--schedule", "file", type=click.Path(path_type=Path, dir_okay=False), help="Play this file of faults.")
+@click.option(
+    "--brokers", type=click.Choice(["1", "3"]), default="1", show_default=True, help="Three keep three copies."
+)
 @click.option("--show", is_flag=True, help="Only print the faults of the seed, one JSON object a line.")
 @click.option("--report", type=click.Path(path_type=Path, dir_okay=False), help="Gather results and write this page.")
 @common
@@ -37,6 +40,7 @@ def drill(
     seeds: str | None,
     minutes: float,
     file: Path | None,
+    brokers: str,
     show: bool,
     report: Path | None,
 ) -> int:
@@ -56,7 +60,7 @@ def drill(
         for _, plan in plans:
             say(lines(plan).rstrip())
         return OK
-    return run(_drills(plans, minutes, as_json=as_json, report=report, file=file))
+    return run(_drills(plans, minutes, as_json=as_json, report=report, file=file, cluster=brokers == "3"))
 
 
 def _seeds(text: str) -> list[int]:
@@ -72,7 +76,13 @@ def _seeds(text: str) -> list[int]:
 
 
 async def _drills(
-    plans: list[tuple[int, list[Planned]]], minutes: float, *, as_json: bool, report: Path | None, file: Path | None
+    plans: list[tuple[int, list[Planned]]],
+    minutes: float,
+    *,
+    as_json: bool,
+    report: Path | None,
+    file: Path | None,
+    cluster: bool,
 ) -> int:
     from streams.drill.report import gather
 
@@ -80,7 +90,7 @@ async def _drills(
     # With one drill the object on the last line is what a program reads; people get the rest beside it.
     tell: Callable[[str], None] = say_error if as_json else say
     for seed, plan in plans:
-        result = await _one(seed, minutes, plan, tell, file)
+        result = await _one(seed, minutes, plan, tell, file, cluster)
         if result is None:
             say_error("interrupted; everything has ended")
             return FAILED
@@ -97,7 +107,7 @@ async def _drills(
 
 
 async def _one(
-    seed: int, minutes: float, plan: list[Planned], tell: Callable[[str], None], file: Path | None
+    seed: int, minutes: float, plan: list[Planned], tell: Callable[[str], None], file: Path | None, cluster: bool
 ) -> DrillResult | None:
     """One drill, or ``None`` where it was interrupted. Keeps the folder unless it was clean."""
     from streams.demo.theatre import StoryFailed
@@ -105,10 +115,13 @@ async def _one(
 
     folder = FOLDER / f"seed-{seed}"
     source = f" --schedule {file}" if file else ""
-    again = f"lockstep drill --seed {seed} --minutes {minutes:g}{source}"
+    brokers = " --brokers 3" if cluster else ""
+    again = f"lockstep drill --seed {seed} --minutes {minutes:g}{brokers}{source}"
     tell(f"drill {seed}: {minutes:g} minutes in {folder}")
     with stop_on_signals() as stop:
-        drilling = asyncio.create_task(run_one(seed=seed, minutes=minutes, schedule=plan, folder=folder, tell=tell))
+        drilling = asyncio.create_task(
+            run_one(seed=seed, minutes=minutes, schedule=plan, folder=folder, tell=tell, cluster=cluster)
+        )
         stopping = asyncio.create_task(stop.wait())
         await asyncio.wait({drilling, stopping}, return_when=asyncio.FIRST_COMPLETED)
         stopping.cancel()

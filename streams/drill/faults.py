@@ -48,16 +48,16 @@ async def _asleep(scene: Scene, parameters: Parameters) -> AsyncIterator[str]:
 
 @asynccontextmanager
 async def _broker_killed(scene: Scene, parameters: Parameters) -> AsyncIterator[str]:
-    pid = await scene.broker_pid()
+    pid = await scene.broker_pid(parameters["broker"])
     with contextlib.suppress(ProcessLookupError):
         os.kill(pid, signal.SIGKILL)
-    yield f"the broker (process {pid})"
+    yield f"broker {parameters['broker']} of {len(scene.theatre.brokers)} (process {pid})"
 
 
 @asynccontextmanager
 async def _disk_full(scene: Scene, parameters: Parameters) -> AsyncIterator[str]:
-    with disk_full_on(scene.theatre.settings.data_dir):
-        yield "the broker cannot make a file longer"
+    with disk_full_on(scene.broker(parameters["broker"]).data_dir):
+        yield f"broker {parameters['broker']} of {len(scene.theatre.brokers)} cannot make a file longer"
 
 
 @asynccontextmanager

@@ -43,15 +43,19 @@ CHANGES = {
 }
 
 
-async def drill(*, seed: int, minutes: float, schedule: Sequence[Planned], folder: Path, tell: Tell) -> DrillResult:
-    """Run one drill in a folder of its own. Raises ``StoryFailed`` and ``BrokerError`` where it could not be run."""
+async def drill(
+    *, seed: int, minutes: float, schedule: Sequence[Planned], folder: Path, tell: Tell, cluster: bool = False
+) -> DrillResult:
+    """Run one drill in a folder of its own, on one broker or on a cluster of three. Raises ``StoryFailed`` and ``BrokerError`` where it could not be run."""
     begun = time.monotonic()
     seconds = minutes * 60
 
     def told(line: str) -> None:
         tell(f"[{time.monotonic() - begun:5.1f} s] {line}")
 
-    theatre = Theatre(seed=seed, tell=told, folder=folder, devices=DEVICES, changes=CHANGES, sandbox_clock=True)
+    theatre = Theatre(
+        seed=seed, tell=told, folder=folder, devices=DEVICES, changes=CHANGES, sandbox_clock=True, cluster=cluster
+    )
     async with theatre:
         (folder / "schedule.jsonl").write_text(lines(schedule), encoding="utf-8")
         await _prepare(theatre)
@@ -73,7 +77,7 @@ async def drill(*, seed: int, minutes: float, schedule: Sequence[Planned], folde
             seconds=round(time.monotonic() - begun, 1),
             findings=verdict.findings,
             counts={**verdict.counts, "happened": dict(load.happened), "operator_tests": dict(scene.operator_tests)},
-            versions=versions(),
+            versions={**versions(), "brokers": str(len(theatre.brokers))},
         )
 
 

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 from connectors.sandbox.remote import Remote, SandboxRefused
+from streams.broker import EmbeddedBroker
 from streams.demo.theatre import Theatre, until
 from streams.supervisor import Supervisor
 
@@ -54,12 +55,16 @@ class Scene:
         pid: int = await until(f"role {role} runs", running, seconds=ROLE_IS_BACK_S)
         return pid
 
-    async def broker_pid(self) -> int:
-        """The process of the embedded broker, once it runs. Raises ``StoryFailed``."""
+    def broker(self, number: int) -> EmbeddedBroker:
+        """The broker of this number, from 1; where there is one only, that."""
+        brokers = self.theatre.brokers
+        return brokers[(number - 1) % len(brokers)]
+
+    async def broker_pid(self, number: int) -> int:
+        """The process of a broker, once it runs. Raises ``StoryFailed``."""
 
         async def running() -> int | None:
-            broker = self.theatre.installation.broker
-            return broker.pid if broker is not None else None
+            return self.broker(number).pid
 
         pid: int = await until("the broker runs", running, seconds=ROLE_IS_BACK_S)
         return pid

@@ -87,6 +87,11 @@ def _scope(*names: str) -> Callable[[Mapping[str, Any]], tuple[str, ...]]:
     return lambda parameters: names
 
 
+def _broker(source: random.Random) -> dict[str, Any]:
+    # Of three; a drill on one broker takes that one. Never two at once: two copies of three are enough, one is not.
+    return {"broker": source.choice((1, 2, 3))}
+
+
 def _nothing(source: random.Random) -> dict[str, Any]:
     return {}
 
@@ -103,8 +108,8 @@ OF_PROCESSES: Mapping[str, Kind] = {
     "kill": Kind(_role, _at_once, _by_role),
     "sleep": Kind(_role, _asleep, _by_role),
     "terminate": Kind(_role, _at_once, _by_role),
-    "broker_kill": Kind(_nothing, _at_once, _scope("broker")),
-    "disk_full": Kind(_nothing, _some_seconds, _scope("broker")),
+    "broker_kill": Kind(_broker, _at_once, _scope("broker")),
+    "disk_full": Kind(_broker, _some_seconds, _scope("broker")),
     # 2 to 1, to 4, to 1, and back to 2 when healed: three steps of 5 s, in which Kafka's group settles in 3 s.
     "rebalance": Kind(lambda source: {"step_s": 5.0}, lambda source, seconds: 15.0, _scope("worker-2")),
 }
