@@ -10,9 +10,13 @@ from pathlib import Path
 
 import pytest
 
+from schemas.topics import AGENT_INPUTS
 from streams.drill.report import DrillResult, gather, kept
+from streams.drill.schedule import read_schedule
 
 ROOT = Path(__file__).parents[2]
+#: What a drill wrote as ``schedule.jsonl`` when it failed, cut down to what it takes: ``seed-<seed of the load>-<why>``.
+KEPT = sorted((Path(__file__).parent / "kept").glob("*.jsonl"))
 
 
 def lockstep(folder: Path, *arguments: str, seconds: float = 60) -> subprocess.CompletedProcess[str]:
@@ -28,25 +32,25 @@ def lockstep(folder: Path, *arguments: str, seconds: float = 60) -> subprocess.C
 
 
 @pytest.mark.kafka
-def test_a_worker_killed_and_an_answer_lost_under_load_lose_and_double_nothing(tmp_path: Path) -> None:
-    lost_answer = {"kind": "drop_after_commit", "match": {"method": "POST", "entity": "Tickets", "path": "/Tickets$"}}
-    schedule = [
-        {"at": 1, "kind": "create_reply_lost", "lasts": 8, "parameters": {"vendor": "autotask", "fault": lost_answer}},
-        {"at": 4, "kind": "kill", "lasts": 0, "parameters": {"role": "worker-1"}},
-        {"at": 5, "kind": "newer_version", "lasts": 0, "parameters": {"topic": "outcomes", "partition": 2}},
-    ]
-    (tmp_path / "kept.jsonl").write_text("".join(json.dumps(fault) + "\n" for fault in schedule))
+@pytest.mark.parametrize("path", KEPT, ids=lambda path: path.stem)
+def test_a_schedule_that_was_kept_loses_and_doubles_nothing(tmp_path: Path, path: Path) -> None:
+    seed = path.stem.split("-")[1]
+    planned = read_schedule(path)
+    minutes = max((max(fault.at + fault.lasts for fault in planned) + 3) / 60, 0.2)
     said = lockstep(
-        tmp_path, "drill", "--seed", "1", "--minutes", "0.2", "--schedule", "kept.jsonl", "--json", seconds=540
+        tmp_path, "drill", "--seed", seed, "--minutes", f"{minutes:.2f}", "--schedule", str(path), "--json", seconds=900
     )
-    assert said.returncode == 0, said.stderr[-3000:]
+    assert said.returncode == 0, said.stderr[-5000:]
     result = json.loads(said.stdout.splitlines()[-1])
     assert {"seed", "minutes", "faults", "events", "lost", "duplicate_tickets", "redelivered", "seconds"} <= set(result)
-    assert (result["faults"], result["lost"], result["duplicate_tickets"], result["findings"]) == (3, 0, 0, [])
+    assert (result["lost"], result["duplicate_tickets"], result["findings"]) == (0, 0, [])
+    assert result["faults"] == len(planned)
     assert result["events"] > 10
-    # Two agents read the outcomes, and each has put the record aside with its own reason.
-    assert result["counts"]["dead_letters"] == 2
-    assert not (tmp_path / ".lockstep" / "drills" / "seed-1").exists()
+    # The agents that read a topic have each put aside what they could not decode there.
+    planted = [str(fault.parameters["topic"]) for fault in planned if fault.kind in ("poison", "newer_version")]
+    readers = sum(topic in topics for topic in planted for topics in AGENT_INPUTS.values())
+    assert result["counts"]["dead_letters"] == readers
+    assert not (tmp_path / ".lockstep" / "drills" / f"seed-{seed}").exists()
 
 
 @pytest.mark.parametrize(
