@@ -51,13 +51,17 @@ async def _broker_killed(scene: Scene, parameters: Parameters) -> AsyncIterator[
     pid = await scene.broker_pid(parameters["broker"])
     with contextlib.suppress(ProcessLookupError):
         os.kill(pid, signal.SIGKILL)
-    yield f"broker {parameters['broker']} of {len(scene.theatre.brokers)} (process {pid})"
+    yield f"{_which(scene, parameters)} (process {pid})"
 
 
 @asynccontextmanager
 async def _disk_full(scene: Scene, parameters: Parameters) -> AsyncIterator[str]:
     with disk_full_on(scene.broker(parameters["broker"]).data_dir):
-        yield f"broker {parameters['broker']} of {len(scene.theatre.brokers)} cannot make a file longer"
+        yield f"{_which(scene, parameters)} cannot make a file longer"
+
+
+def _which(scene: Scene, parameters: Parameters) -> str:
+    return f"broker {parameters['broker']} of 3" if len(scene.theatre.brokers) > 1 else "the broker"
 
 
 @asynccontextmanager

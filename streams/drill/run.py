@@ -148,7 +148,9 @@ async def _quiet(scene: Scene) -> None:
 
 
 async def _mended(scene: Scene) -> None:
-    """A connection that is still Unhealthy although its account works is what an operator would test now."""
+    """Every account that was locked was mended and tested until the test succeeded: a connection that is Unhealthy all the
+    same is found. It is tested once more, so that the rest can be judged.
+    """
 
     async def known() -> Mapping[ConnectionName, Connection] | None:
         try:
@@ -158,5 +160,6 @@ async def _mended(scene: Scene) -> None:
 
     for name, connection in (await until("Kafka answers", known, seconds=QUIET_WITHIN_S)).items():
         if connection.state == "Unhealthy":
-            scene.tell(f"{name} is Unhealthy ({connection.reason}); an operator tests it")
+            scene.trouble.append(f"StillUnhealthy: {name}: after a test that succeeded: {connection.reason}")
+            scene.tell(f"{name} is Unhealthy ({connection.reason}); an operator tests it once more")
             await scene.operator_tests_until_it_works(name)
