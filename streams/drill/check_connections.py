@@ -31,7 +31,7 @@ _TEST = {
     "ninjaone": re.compile(r"/oauth/token$|/v2/organizations$"),
 }
 #: Pages for people, which a browser opens.
-_PAGES = frozenset({"ExecuteCommand"})
+_PAGES = frozenset({"ExecuteCommand", "authorize", "console"})
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,9 @@ from schemas.topics import NINJAONE_COMMANDS, OPERATIONS, OUTCOMES
 from streams.drill.checks import KINDS, Finding, check
 from streams.drill.evidence import keep, kept
 from streams.ports import InputRecord
-from tests.faults.damages import DAMAGES, Damage, decision_forged, never_closed, ticket_twice_for_a_while
+from tests.faults.damaged_log import decision_forged
+from tests.faults.damaged_vendors import never_closed, ticket_twice_for_a_while
+from tests.faults.damages import DAMAGES, Damage
 from tests.faults.evidence_builder import appended, healthy, reading, topic_with
 from tests.faults.record import HEALTHY
 
