@@ -23,6 +23,9 @@ from tests.kafka.delivery_run import Run, counting_run, kept
 
 pytestmark = pytest.mark.kafka
 
+#: Three brokers and a worker on a machine that is busy with other things; alone, each wait is over in seconds.
+PATIENCE_S = 150.0
+
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedCluster]:
@@ -31,9 +34,9 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedCluste
         yield running
 
 
-async def coordinator_of(run: Run) -> int:
+async def coordinator_of(cluster: EmbeddedCluster, run: Run) -> int:
     """The broker that keeps the worker's group."""
-    admin = AIOKafkaAdminClient(bootstrap_servers=run.servers)
+    admin = AIOKafkaAdminClient(bootstrap_servers=cluster.bootstrap_servers)
     await admin.start()
     try:
         prefix = run.fleet.plan.own_prefix.rstrip(".")
@@ -54,7 +57,7 @@ async def leads_most(cluster: EmbeddedCluster, run: Run) -> int:
     return int(most)
 
 
-async def whole(cluster: EmbeddedCluster, seconds: float = 60) -> None:
+async def whole(cluster: EmbeddedCluster, seconds: float = PATIENCE_S) -> None:
     deadline = time.monotonic() + seconds
     while not await cluster.whole():
         assert time.monotonic() < deadline
@@ -68,28 +71,22 @@ async def test_one_of_three_brokers_is_lost_then_another_and_the_work_goes_on(
         await whole(cluster)
         feeding = run.feed(100_000, per_second=200)
         async with kept(run, instance="only") as lives:
-            await run.decided(500)
-            for choose in (coordinator_of(run), leads_most(cluster, run)):
-                lost = await choose
+            await run.decided(500, PATIENCE_S)
+            for choose in (coordinator_of, leads_most):
+                lost = await choose(cluster, run)
                 await asyncio.to_thread(cluster.kill, lost)
                 assert not await cluster.whole()
                 began = time.monotonic()
-                await run.decided(run.audited + 500)
+                await run.decided(run.audited + 500, PATIENCE_S)
                 print(f"without broker {lost}: 500 facts in {time.monotonic() - began:.1f} s, {len(lives)} lives")
                 await asyncio.to_thread(cluster.revive, lost)
                 await whole(cluster)
             await run.stop(feeding)
             facts = sum([sum((await ends_of(run.servers, topic)).values()) for topic in run.job.stage.topics])
-            await run.decided(facts)
+            await run.decided(facts, PATIENCE_S)
         verdict = await run.verdict()
     assert verdict.facts == facts > 1500
     assert verdict.flawless, verdict
-
-
-async def test_kafkas_own_topics_survive_the_loss_of_one_too(cluster: EmbeddedCluster) -> None:
-    for number in NODES:
-        said = (cluster.data_dir / f"node-{number}" / "server.properties").read_text().splitlines()
-        assert {"offsets.topic.replication.factor=3", "transaction.state.log.min.isr=2"} <= set(said)
 
 
 def test_a_second_owner_of_the_clusters_folder_is_refused_in_one_line(cluster: EmbeddedCluster) -> None:

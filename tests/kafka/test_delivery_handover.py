@@ -31,15 +31,15 @@ async def test_a_worker_that_is_lost_for_good_is_replaced_by_the_other_within_15
 ) -> None:
     async with counting_run(broker.bootstrap_servers, topic_prefix, tmp_path, session_s=SESSION_S) as run:
         first, second = run.start(instance="worker-1"), run.start(instance="worker-2")
-        await together([first, second])
+        await together([first, second], timeout_s=90)
         feeding = run.feed(6000, per_second=200)
-        await run.decided(400)
+        await run.decided(400, 120)
         began = time.monotonic()
         await first.kill()
         await together([second])
         took = time.monotonic() - began
         print(f"taken over {took:.1f} s after SIGKILL (session {SESSION_S:g} s)")
-        await run.decided(await feeding)
+        await run.decided(await feeding, 120)
         verdict = await run.verdict()
     assert took < 15
     assert verdict.flawless, verdict
@@ -51,7 +51,7 @@ async def test_a_worker_that_is_stopped_under_load_ends_soon_and_nothing_is_hand
     async with counting_run(broker.bootstrap_servers, topic_prefix, tmp_path, session_s=SESSION_S) as run:
         await run.publisher.publish(run.job.facts(12_000))
         first = run.start(instance="worker-1")
-        await run.decided(1000)
+        await run.decided(1000, 120)
         began = time.monotonic()
         first.signal(signal.SIGTERM)
         assert await first.ended() == 0, run.state()
