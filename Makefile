@@ -4,8 +4,10 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 ARGS   ?=
+# Chosen so that together they draw as many kinds of fault as five can.
+SEEDS  ?= 89,37,2,106,1
 
-.PHONY: setup demo test check format bench clean
+.PHONY: setup demo test check format faults bench clean
 
 setup: $(STAMP)
 
@@ -37,6 +39,10 @@ check: $(STAMP)
 format: $(STAMP)
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
+
+# Five drills of a minute each; `lockstep drill --help` for others.
+faults: $(STAMP)
+	@$(BIN)/lockstep drill --seeds $(SEEDS) --minutes 1 $(ARGS)
 
 bench: $(STAMP)
 	@$(BIN)/python -m bench $(ARGS)

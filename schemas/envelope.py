@@ -61,9 +61,13 @@ class Envelope:
         return headers
 
     @classmethod
-    def from_headers(cls, headers: Iterable[tuple[str, bytes]]) -> Envelope:
+    def from_headers(cls, headers: Iterable[tuple[str, bytes | None]]) -> Envelope:
         """Read the envelope back. Raises ``DecodeError`` naming the missing or broken attribute."""
-        raw = dict(headers)
+        raw: dict[str, bytes] = {}
+        for name, value in headers:
+            if value is None:  # Kafka lets a header have no value at all, CloudEvents does not
+                raise DecodeError(f"header {name} has no value")
+            raw[name] = value
         try:
             if raw["ce_specversion"] != b"1.0":
                 raise DecodeError(f"CloudEvents version {raw['ce_specversion']!r} is not 1.0")

@@ -39,7 +39,7 @@ class Event(Generic[M]):
     data: M
 
 
-def decode_fact(headers: Iterable[tuple[str, bytes]], value: bytes | None) -> Event[Fact]:
+def decode_fact(headers: Iterable[tuple[str, bytes | None]], value: bytes | None) -> Event[Fact]:
     """One fact from a record. Raises ``DecodeError`` in one line: unknown type or version, missing header, bad field."""
     envelope = Envelope.from_headers(headers)
     model = _FACTS.get(envelope.type)
@@ -48,7 +48,7 @@ def decode_fact(headers: Iterable[tuple[str, bytes]], value: bytes | None) -> Ev
     return Event(envelope, _load(model, value))
 
 
-def decode_command(headers: Iterable[tuple[str, bytes]], value: bytes | None) -> Event[Command]:
+def decode_command(headers: Iterable[tuple[str, bytes | None]], value: bytes | None) -> Event[Command]:
     """One command from a record. Raises ``DecodeError`` like ``decode_fact``."""
     envelope = Envelope.from_headers(headers)
     model = _COMMANDS.get(envelope.type)

@@ -49,6 +49,20 @@ def lock(data_dir: Path) -> IO[str]:
     return file
 
 
+def owner(data_dir: Path) -> int | None:
+    """The process that keeps a broker on this folder, whether or not the broker is up at the moment.
+
+    It is the one named in the lock file that still has that file open: asking the lock itself could get in the way of an
+    owner that is just starting.
+    """
+    path = (data_dir / "owner.lock").absolute()
+    try:
+        pid = int(path.read_text(encoding="utf-8"))
+        return pid if any(Path(file.path) == path for file in psutil.Process(pid).open_files()) else None
+    except (OSError, ValueError, psutil.Error):
+        return None
+
+
 def announce(data_dir: Path, bootstrap_servers: str, pid: int) -> None:
     """Write ``broker.json``: from now on ``attach`` finds the broker."""
     note = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
@@ -11,6 +12,7 @@ from connectors.probing import ProbeResult
 from schemas.facts import ConnectionName, FieldsCreated
 from schemas.identity import derived_id
 from schemas.topics import CONTROL
+from streams import broker_folder
 from streams.broker import BrokerError
 from streams.clock import clock_of
 from streams.core.policy import Policy
@@ -23,13 +25,23 @@ from streams.topics import TopicsError
 from streams.vendors import credentials, probe_connection
 from streams.wiring import kafka_options, prepare_topics
 
+#: A broker that was killed is back within 7 s on an idle machine; a person waits no longer than this for an answer.
+BROKER_IS_BACK_S = 30.0
+
 
 async def running_system(settings: Settings) -> KafkaOptions | None:
-    """How to reach the running system, or ``None`` where there is none (yet)."""
+    """How to reach the running system, or ``None`` where there is none (yet).
+
+    One that runs while its broker is down for a moment is waited for: taken for none, it would never learn what was found
+    or changed. Raises ``BrokerError`` or ``TopicsError`` where that takes too long.
+    """
+    runs = settings.kafka.embedded and await asyncio.to_thread(broker_folder.owner, settings.data_dir) is not None
     try:
-        options = await kafka_options(settings)
+        options = await kafka_options(settings, wait=BROKER_IS_BACK_S if runs else 0.0)
         await prepare_topics(settings, options)
     except (BrokerError, TopicsError):
+        if runs:
+            raise
         return None
     return options
 

@@ -34,6 +34,8 @@ class Child:
     last_reason: str = ""
     delay: float = FIRST_DELAY_S
     started: asyncio.Event = field(default_factory=asyncio.Event)
+    dismissed: bool = False
+    keeper: asyncio.Task[None] | None = None
 
     def figures(self) -> dict[str, object]:
         """What ``status`` shows of this role."""
@@ -94,6 +96,7 @@ class Supervisor:
         self._environment = dict(environment)
         self._on_change = on_change
         self._tell = tell
+        self._stop: asyncio.Event | None = None
 
     def figures(self) -> dict[str, dict[str, object]]:
         """Restart counts and last reasons by role."""
@@ -102,12 +105,33 @@ class Supervisor:
     async def run(self, stop: asyncio.Event) -> None:
         """Keep every child running; on ``stop`` end them all with SIGTERM, and with SIGKILL what lingers."""
         self._logs.mkdir(parents=True, exist_ok=True)
-        keepers = [asyncio.create_task(self._keep(child, stop)) for child in self.children.values()]
+        self._stop = stop
+        for child in self.children.values():
+            child.keeper = asyncio.create_task(self._keep(child, stop))
         await stop.wait()
         await asyncio.gather(*(self._end(child) for child in self.children.values()))
+        keepers = [child.keeper for child in self.children.values() if child.keeper is not None]
         for keeper in keepers:
             keeper.cancel()
         await asyncio.gather(*keepers, return_exceptions=True)
+
+    async def engage(self, name: str, argv: Sequence[str]) -> None:
+        """One more child while running, or a dismissed one again; does nothing where it is kept already."""
+        present = self.children.get(name)
+        if self._stop is None or self._stop.is_set() or (present is not None and not present.dismissed):
+            return
+        child = self.children[name] = Child(name, argv)
+        child.keeper = asyncio.create_task(self._keep(child, self._stop))
+        await child.started.wait()
+
+    async def dismiss(self, name: str) -> None:
+        """End a child with SIGTERM and do not start it again."""
+        child = self.children[name]
+        child.dismissed = True
+        if child.keeper is not None:
+            child.keeper.cancel()
+            await asyncio.gather(child.keeper, return_exceptions=True)
+        await self._end(child)
 
     async def _keep(self, child: Child, stop: asyncio.Event) -> None:
         while not stop.is_set():

@@ -23,6 +23,9 @@ CALL_KINDS = frozenset(
         "stale_status",
     }
 )
+#: Faults of paging, for vendors that page by a place in the list (``Faults(also=...)``). They strike calls for a later
+#: page only: the token ends in mid-list, the page before comes again, the page begins half a page too early.
+LATER_PAGE_KINDS = frozenset({"expired_token", "repeat_page", "cursor_back"})
 WEBHOOK_KINDS = frozenset({"webhook_lost", "webhook_double", "webhook_hold", "webhook_delay"})
 _MATCH_KEYS = frozenset({"method", "path", "entity", "statusCode"})
 _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
@@ -51,12 +54,14 @@ class Occasion:
     """What a fault can match: a vendor call, or a webhook delivery (``path`` is then the receiver's path).
 
     ``status_code`` is the business status in play: the ticket status in a body, or an activity's statusCode.
+    ``later_page``: the call continues a list.
     """
 
     method: str
     path: str
     entity: str
     status_code: str | int | None = None
+    later_page: bool = False
 
 
 @dataclass(slots=True, kw_only=True)
@@ -85,6 +90,8 @@ class Fault:
         return True
 
     def _matches(self, occasion: Occasion) -> bool:
+        if self.kind in LATER_PAGE_KINDS and not occasion.later_page:
+            return False
         method, entity, status = self.match.get("method"), self.match.get("entity"), self.match.get("statusCode")
         if method is not None and str(method).upper() != occasion.method.upper():
             return False
@@ -110,7 +117,8 @@ class Fault:
 class Faults:
     """The planned faults of one vendor. One call or delivery takes at most one: the oldest that matches."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, also: frozenset[str] = frozenset()) -> None:
+        self._call_kinds = CALL_KINDS | also
         self._faults: dict[str, Fault] = {}
         self._made = 0
 
@@ -120,8 +128,9 @@ class Faults:
         if unknown:
             raise ControlError(f"fault: unknown key '{sorted(unknown)[0]}'; known: {', '.join(sorted(_KEYS))}")
         kind = body.get("kind")
-        if not isinstance(kind, str) or kind not in CALL_KINDS | WEBHOOK_KINDS:
-            raise ControlError(f"fault: unknown kind '{kind}'; known: {', '.join(sorted(CALL_KINDS | WEBHOOK_KINDS))}")
+        known = self._call_kinds | WEBHOOK_KINDS
+        if not isinstance(kind, str) or kind not in known:
+            raise ControlError(f"fault: unknown kind '{kind}'; known: {', '.join(sorted(known))}")
         match, params = _mapping(body, "match"), _mapping(body, "params")
         _check_match(match)
         _check_params(kind, params)
@@ -140,7 +149,7 @@ class Faults:
 
     def strike_call(self, occasion: Occasion) -> Fault | None:
         """The fault this vendor call takes, if any."""
-        return self._strike(CALL_KINDS, occasion)
+        return self._strike(self._call_kinds, occasion)
 
     def strike_delivery(self, occasion: Occasion) -> Fault | None:
         """The fault this webhook delivery takes, if any."""

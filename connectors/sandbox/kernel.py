@@ -18,7 +18,7 @@ from starlette.requests import Request
 from connectors.sandbox.answers import Answer, html_answer
 from connectors.sandbox.calls import CallLog, LoggedCall
 from connectors.sandbox.control import control_app
-from connectors.sandbox.faults import Fault, Occasion
+from connectors.sandbox.faults import LATER_PAGE_KINDS, Fault, Occasion
 from connectors.sandbox.transport import RunningServer, drop_connection
 from connectors.sandbox.vendor import Call, Vendor
 
@@ -29,6 +29,9 @@ SIMULATOR_HEADER = {"X-Lockstep-Sandbox": "simulator"}
 
 #: Faults that answer before anything is done.
 _BEFORE = frozenset({"drop_before_commit", "throttle", "html"})
+
+#: Query parameters that name a place in a list.
+_LATER_PAGE = ("after", "olderThan", "cursor")
 
 
 @asynccontextmanager
@@ -101,7 +104,11 @@ class Kernel:
 
     async def _through_faults(self, call: Call, row: LoggedCall) -> Answer:
         occasion = Occasion(
-            method=call.method, path=call.path, entity=call.entity, status_code=self.vendor.status_code(call)
+            method=call.method,
+            path=call.path,
+            entity=call.entity,
+            status_code=self.vendor.status_code(call),
+            later_page=any(call.query(name) not in (None, "", "0") for name in _LATER_PAGE),
         )
         fault = self.vendor.faults.strike_call(occasion)
         if fault is not None:
@@ -110,6 +117,7 @@ class Kernel:
             if early is not None:
                 return early
             call.stale = fault.kind == "stale_status"
+            call.page_fault = fault.kind if fault.kind in LATER_PAGE_KINDS else ""
         wait = self.vendor.settings["latency_ms"] / 1000 + self.vendor.delay(call)
         if wait > 0:
             await self._pause(wait)

@@ -16,7 +16,7 @@ from starlette.routing import Route as ControlRoute
 
 from connectors.sandbox.answers import Answer, html_answer
 from connectors.sandbox.clock import Clock
-from connectors.sandbox.faults import Faults
+from connectors.sandbox.faults import LATER_PAGE_KINDS, Faults
 from connectors.sandbox.journal import Journal
 from connectors.sandbox.ninjaone_alerts import Alerts
 from connectors.sandbox.ninjaone_auth import Authority, not_authenticated
@@ -57,7 +57,7 @@ class NinjaVendor:
     def __init__(self, *, world: World, clock: Clock) -> None:
         self.clock = clock
         self.settings = Settings(NINJAONE_SWITCHES)
-        self.faults = Faults()
+        self.faults = Faults(also=LATER_PAGE_KINDS)
         self.journal = Journal(clock)
         self.base_url = ""
         self.client_id = f"sim-client-{world.seed}"
@@ -99,6 +99,8 @@ class NinjaVendor:
 
     def refuse(self, call: Call) -> Refusal | None:
         """Throttling first, then the token call's own checks or the bearer token."""
+        if call.page_fault == "expired_token":
+            self._authority.revoke()
         if call.entity in _OPEN:
             return None
         refusal = self._throttled() or (

@@ -12,7 +12,7 @@ from connectors.sandbox.ninjaone_catalogue import Row
 from connectors.sandbox.ninjaone_df import parse_date
 from connectors.sandbox.ninjaone_errors import ApiError
 from connectors.sandbox.ninjaone_inventory import known_device
-from connectors.sandbox.ninjaone_paging import device_filter, int_param, json_object
+from connectors.sandbox.ninjaone_paging import device_filter, int_param, json_object, rows_back
 from connectors.sandbox.ninjaone_store import Store
 from connectors.sandbox.ninjaone_views import Views
 from connectors.sandbox.ninjaone_webhook import Webhook
@@ -116,9 +116,10 @@ class EventsApi:
 
     def _activities_answer(self, heads: Row, call: Call, tests: list[Test]) -> Answer:
         size = int_param(call, "pageSize", minimum=10, maximum=1000) or 200
-        newest = self._store.newest_activities(
-            older_than=int_param(call, "olderThan"), newer_than=int_param(call, "newerThan")
-        )
+        older_than = int_param(call, "olderThan")
+        if older_than is not None:
+            older_than += rows_back(call, size)  # the ids of activities are consecutive
+        newest = self._store.newest_activities(older_than=older_than, newer_than=int_param(call, "newerThan"))
         rows: list[Row] = []
         for row in newest:
             if all(test(row) for test in tests):

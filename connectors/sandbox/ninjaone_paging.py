@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeVar
 
@@ -34,7 +35,14 @@ def entity_page(call: Call, rows: Mapping[int, T], settings: Settings) -> Sequen
     asked = int_param(call, "pageSize", minimum=1)
     size = min(asked or settings["default_page_size"], settings["max_page_size"])
     after = int_param(call, "after") or 0
-    return [(number, rows[number]) for number in sorted(rows) if number > after][:size]
+    numbers = sorted(rows)
+    begins = max(bisect_right(numbers, after) - rows_back(call, size), 0)
+    return [(number, rows[number]) for number in numbers[begins : begins + size]]
+
+
+def rows_back(call: Call, size: int) -> int:
+    """By how many rows a fault of paging puts the beginning of this page of ``size`` back."""
+    return {"repeat_page": size, "cursor_back": (size + 1) // 2}.get(call.page_fault, 0)
 
 
 def device_filter(call: Call, fleet: Fleet) -> DeviceFilter:

@@ -26,7 +26,8 @@ class Call:
     """One vendor call. ``path`` is decoded and without query; ``headers`` have lower-case names.
 
     The kernel sets ``inflight`` (calls of this entity under way, itself included) and ``stale`` (the fault
-    stale_status: do everything but leave the status as it was). ``refuse`` sets ``actor`` and ``auth``.
+    stale_status: do everything but leave the status as it was) and ``page_fault`` (one of ``LATER_PAGE_KINDS``).
+    ``refuse`` sets ``actor`` and ``auth``.
     """
 
     method: str
@@ -40,6 +41,7 @@ class Call:
     item_id: str | int | None = None
     inflight: int = 1
     stale: bool = False
+    page_fault: str = ""
     auth: str = "ok"
     actor: str = ""
 

@@ -25,6 +25,7 @@ VERBS = {
     "parked": "parked",
     **dict.fromkeys(("pause", "resume"), "work"),
     "policy": "policy",
+    "drill": "drill",
 }
 
 #: Verbs of the design that a later version brings: refused by name, so that nobody takes silence for success.
@@ -35,7 +36,6 @@ NOT_YET = {
     "resync": "reading both vendors anew",
     "reconcile": "comparing log, NinjaOne and Autotask",
     "export": "audit and facts as files",
-    "drill": "faults by seed",
     "doctor": "a look at the whole installation",
     "send-test-alert": "one marked ticket through the whole line",
     "policy diff": "what a draft changes",
@@ -55,6 +55,7 @@ ONE_LINERS = (
     ("streams.vendors", "NoCredentials"),
     ("streams.roles.connectors", "ReceiverError"),
     ("streams.delivery.fatal", "StartRefused"),
+    ("streams.drill.schedule", "ScheduleError"),
     ("connectors.autotask.client", "AccessError"),
 )
 

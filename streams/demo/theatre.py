@@ -8,7 +8,7 @@ import os
 import shutil
 import socket
 import sys
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +17,10 @@ import yaml
 
 from connectors.sandbox.remote import Remote
 from schemas.identity import derived_id
-from streams.broker import BrokerError
+from streams.broker import BrokerError, EmbeddedBroker
+from streams.broker_cluster import EmbeddedCluster
 from streams.broker_folder import running
-from streams.clock import Clock
+from streams.clock import VARIABLE, Clock, clock_of
 from streams.kafka_options import KafkaOptions
 from streams.policy_file import STARTER
 from streams.secrets_file import store_secrets
@@ -41,6 +42,8 @@ class Theatre:
     """The running parts, with handles to watch and to disturb them. ``async with Theatre(...) as theatre``.
 
     ``changes`` are laid over the sections of the demo's configuration (``{"worker": {"processes": 1}}``).
+    ``sandbox_clock``: all roles follow the simulators' clock, so that hours can pass at once. ``cluster``: three brokers with
+    three copies of everything, in place of the one that an installation has by default.
     """
 
     def __init__(
@@ -51,6 +54,8 @@ class Theatre:
         folder: Path = FOLDER,
         devices: int = DEVICES,
         changes: Mapping[str, Mapping[str, Any]] | None = None,
+        sandbox_clock: bool = False,
+        cluster: bool = False,
     ) -> None:
         self.folder = folder.absolute()
         self.seed = seed
@@ -58,6 +63,7 @@ class Theatre:
         self.changes = changes or {}
         self.tell = tell
         self.clock = Clock()
+        self.environment = {name: value for name, value in os.environ.items() if not name.startswith("LOCKSTEP_")}
         self.ninja: Remote
         self.psa: Remote
         self.settings: Settings
@@ -66,6 +72,15 @@ class Theatre:
         self._stop = asyncio.Event()
         self._running: asyncio.Task[None] | None = None
         self._closing = contextlib.AsyncExitStack()
+        self._sandbox_clock = sandbox_clock
+        self._cluster = EmbeddedCluster(self.folder / "kafka", progress=tell) if cluster else None
+
+    @property
+    def brokers(self) -> Sequence[EmbeddedBroker]:
+        """The brokers of the installation, in the order of their numbers."""
+        if self._cluster is not None:
+            return list(self._cluster.brokers.values())
+        return [broker for broker in [self.installation.broker] if broker is not None]
 
     @property
     def options(self) -> KafkaOptions:
@@ -106,12 +121,17 @@ class Theatre:
         shutil.rmtree(self.folder, ignore_errors=True)
         self.folder.mkdir(parents=True)
         addresses = await self._start_sandbox()
+        if self._cluster is not None:
+            self._closing.push_async_callback(self._cluster.stop)
+            await self._cluster.start()
         self._configure(addresses)
+        if self._sandbox_clock:
+            self.environment[VARIABLE] = addresses["ninjaone"]["base_url"]
+            self.clock = await self._closing.enter_async_context(clock_of(self.environment))
         self.installation = Installation(self.settings, config=self.config, now=self.clock.now, tell=self.tell)
         self._closing.push_async_callback(self.installation.close)
         await self.installation.start()
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("LOCKSTEP_")}
-        self._running = asyncio.create_task(self.installation.run(self._stop, environment=environment))
+        self._running = asyncio.create_task(self.installation.run(self._stop, environment=self.environment))
 
     async def _start_sandbox(self) -> dict[str, dict[str, str]]:
         arguments = [
@@ -169,6 +189,8 @@ class Theatre:
             "worker": {"processes": 2, "session_timeout_seconds": 6},
             "secrets_file": "secrets.yaml",
         }
+        if self._cluster is not None:
+            document["kafka"] |= {"bootstrap_servers": self._cluster.bootstrap_servers, "replication_factor": 3}
         for section, values in self.changes.items():
             document[section] = {**document.get(section, {}), **values}
         self.config.write_text(yaml.safe_dump(document, sort_keys=False))
@@ -190,6 +212,7 @@ class Theatre:
             str(self.config),
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
+            env=self.environment,
             preexec_fn=die_with_parent,
         )
         output, _ = await process.communicate()

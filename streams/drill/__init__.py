@@ -1,1 +1,1 @@
-"""Drills: a running Lockstep put under seeded faults, and judged by what the vendors and the topics recorded."""
+"""``lockstep drill``: a running Lockstep under load and faults by seed, judged by what vendors and topics recorded."""

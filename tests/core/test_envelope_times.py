@@ -42,3 +42,10 @@ def test_a_header_that_is_no_instant_is_named_whole(text: str) -> None:
 def test_other_forms_of_an_instant_are_read_too(text: str) -> None:
     headers = [(n, v if n != "ce_time" else text.encode()) for n, v in envelope(time=0, recorded=0).to_headers()]
     assert Envelope.from_headers(headers).time == epoch_ms(text)
+
+
+def test_a_header_without_a_value_is_named_and_is_no_envelope() -> None:
+    written = envelope(time=0, recorded=0)
+    headers = [(name, None if name == "ce_id" else value) for name, value in written.to_headers()]
+    with pytest.raises(DecodeError, match="header ce_id has no value"):
+        Envelope.from_headers(headers)

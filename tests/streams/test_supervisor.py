@@ -57,6 +57,29 @@ async def test_a_role_that_keeps_failing_is_restarted_ever_more_slowly(
     assert [line.split(" in ")[1].split(" s ")[0] for line in told[:4]] == ["0.01", "0.02", "0.04", "0.08"]
 
 
+async def test_a_dismissed_role_stays_away_until_it_is_engaged_again(tmp_path: Path) -> None:
+    told: list[str] = []
+    keeper = supervisor(tmp_path, "import time; time.sleep(60)", told)
+    stop = asyncio.Event()
+    running = asyncio.create_task(keeper.run(stop))
+    await keeper.children["role"].started.wait()
+    argv = keeper.children["role"].argv
+    await keeper.engage("role", argv)  # it is kept already: nothing happens
+    await keeper.engage("another", argv)
+    first = keeper.children["role"].process
+    assert first
+    await keeper.dismiss("role")
+    await asyncio.sleep(1.2)  # a role that ended is started again after one second; this one is not
+    assert first.returncode == -signal.SIGTERM
+    assert keeper.children["role"].process is first
+    await keeper.engage("role", argv)
+    processes = [child.process for child in keeper.children.values()]
+    stop.set()
+    await asyncio.wait_for(running, 10)
+    assert [process.returncode for process in processes if process] == [-signal.SIGTERM] * 2
+    assert told == []
+
+
 def test_exit_codes_are_told_in_words() -> None:
     assert reason_of(-9) == "ended by SIGKILL"
     assert reason_of(70) == "stopped itself rather than lose work (exit 70)"
