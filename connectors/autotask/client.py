@@ -7,7 +7,7 @@ shapes: the vendor's Swagger 2.0 and REST help (``entityInformation``, ``query``
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -18,7 +18,7 @@ from pydantic import ValidationError
 
 from connectors.autotask.zone import ZoneRefused, api_base, web_base
 from connectors.errors import CallFailed, Situation
-from connectors.ports import Gate, Now
+from connectors.ports import CallsSuspended, Gate, Now
 from connectors.redaction import Redactor
 from connectors.transport import (
     Answer,
@@ -141,6 +141,8 @@ class AutotaskClient:
         self._zone: Zone | None = None
         self._zone_at = 0
         self._zone_lock = asyncio.Lock()
+        #: Why no call may go out for the sake of the hour's budget (``connectors.autotask.budget``), ``None`` while calls may.
+        self.forbids: Callable[[], str | None] = lambda: None
 
     async def __aenter__(self) -> Self:
         return self
@@ -230,8 +232,16 @@ class AutotaskClient:
         """A plain GET: metadata, ``Version``, ``ThresholdInformation``, child lists."""
         return (await self.call(Request(method="GET", path=path, endpoint=endpoint))).data
 
+    async def threshold(self) -> Any:
+        """``ThresholdInformation``: the one call that goes out beyond the line too, to learn when the hour has rolled on."""
+        request = Request(method="GET", path="ThresholdInformation", endpoint="ThresholdInformation")
+        return (await self._counted(await self._zone_transport(), request)).data
+
     async def call(self, request: Request) -> Answer:
-        """Any call, with the zone's address and the three headers."""
+        """Any call, with the zone's address and the three headers. Beyond the hour's line: ``CallsSuspended``."""
+        forbidden = self.forbids()
+        if forbidden is not None:
+            raise CallsSuspended(forbidden)
         transport = await self._zone_transport()
         return await self._counted(transport, request)
 

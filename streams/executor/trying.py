@@ -75,6 +75,8 @@ class Pace:
         self._throttles = 0
         self.not_before = 0
         self.why = ""
+        #: Since when it is slowed down (epoch ms), for people.
+        self.since: int | None = None
 
     @property
     def throttled(self) -> bool:
@@ -84,14 +86,17 @@ class Pace:
     def worked(self) -> None:
         """A call got a usable answer."""
         self._failures = self._throttles = 0
-        self.why = ""
+        self.why, self.since = "", None
 
     def throttle(self, now: int, retry_after: float | None, why: str) -> int:
         """The vendor asked to wait; returns until when."""
         self._throttles += 1
-        seconds = retry_after if retry_after is not None else doubling(self._throttles, LONGEST_THROTTLE_S)
+        # A named time is obeyed to the letter; one of our own is spread, as all who were throttled come back.
+        seconds = retry_after
+        if seconds is None:
+            seconds = spread(doubling(self._throttles, LONGEST_THROTTLE_S), self._jitter)
         self.not_before = max(self.not_before, later(now, seconds))
-        self.why = f"flow control: {why}" if why else "flow control"
+        self.why, self.since = f"flow control: {why}" if why else "flow control", self.since or now
         return self.not_before
 
     def hold(self, now: int) -> int:
@@ -105,7 +110,7 @@ class Pace:
         if self._failures >= FAILURES_OF_THE_VENDOR:
             seconds = spread(doubling(self._failures - FAILURES_OF_THE_VENDOR + 1, LONGEST_PROBE_S), self._jitter)
             self.not_before = max(self.not_before, later(now, seconds))
-            self.why = f"{self._failures} failures in a row: {why}"
+            self.why, self.since = f"{self._failures} failures in a row: {why}", self.since or now
 
     @property
     def careful(self) -> bool:

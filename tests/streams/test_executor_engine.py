@@ -304,6 +304,73 @@ async def test_a_withdrawal_of_an_unknown_effect_or_of_a_settled_command_is_too_
     assert bench.outcome_of("c0").outcome == "Succeeded"
 
 
+async def test_a_withdrawal_of_an_unknown_effect_waits_for_the_look_up_and_counts_where_nothing_is_in_place(
+    bench: Bench,
+) -> None:
+    bench.vendor.performing = lambda command, count: UNKNOWN
+    bench.send(create(1))
+    await bench.run(5)
+    bench.send(withdraw("c0"))
+    await bench.run(5)
+    assert bench.outcomes.facts == []
+    await bench.run(20)
+    assert (bench.outcome_of("c0").outcome, bench.outcome_of("c0").reason) == ("Withdrawn", "AlertReset")
+    assert bench.outcome_of("c1").outcome == "Succeeded"
+    assert len(bench.vendor.made("perform")) == 1, "what is no longer wanted is not called for again"
+    assert bench.engine.window.position == 2
+
+
+async def test_after_a_withdrawal_by_look_up_the_same_effect_is_called_for_straight_away(bench: Bench) -> None:
+    bench.vendor.performing = lambda command, count: UNKNOWN if count == 1 else DONE
+    bench.send(create(1))
+    await bench.run(5)
+    bench.send(withdraw("c0"))
+    await bench.run(20)
+    bench.send(create(1), command_id="again")
+    await bench.run(5)
+    assert bench.outcome_of("again").how == "Called"
+    assert len(bench.vendor.made("look_up")) == 1
+
+
+async def test_a_withdrawal_that_comes_during_a_call_that_does_nothing_counts(bench: Bench) -> None:
+    async def slow(command, count):
+        bench.send(withdraw("c0"))
+        await passed(bench, 3)
+        return TRANSIENT
+
+    bench.vendor.performing = slow
+    bench.send(create(1))
+    await bench.run(10)
+    assert bench.outcome_of("c0").outcome == "Withdrawn"
+    assert bench.outcome_of("c1").outcome == "Succeeded"
+    assert len(bench.vendor.made("perform")) == 1
+
+
+async def test_a_withdrawal_whose_look_ups_fail_ends_with_its_command_deferred(bench: Bench) -> None:
+    bench.vendor.performing = lambda command, count: UNKNOWN
+    bench.vendor.looking = lambda command, count: TRANSIENT
+    bench.send(create(1))
+    await bench.run(5)
+    bench.send(withdraw("c0"))
+    await bench.run(700)
+    assert bench.outcome_of("c0").outcome == "Deferred"
+    assert bench.outcome_of("c1").reason == "TooLate"
+    assert bench.engine.window.position == 2
+
+
+async def test_a_waiting_withdrawal_survives_a_restart(bench: Bench) -> None:
+    bench.vendor.performing = lambda command, count: UNKNOWN
+    bench.send(create(1))
+    await bench.run(5)
+    bench.send(withdraw("c0"))
+    await bench.run(5)
+    bench.restart()
+    await bench.run(30)
+    assert bench.outcome_of("c0").outcome == "Withdrawn"
+    assert bench.outcome_of("c1").outcome == "Succeeded"
+    assert len(bench.vendor.made("perform")) == 1
+
+
 async def test_a_command_in_back_off_whose_call_surely_did_nothing_can_be_withdrawn(bench: Bench) -> None:
     bench.vendor.performing = lambda command, count: TRANSIENT
     bench.send(create(1))
