@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 ARGS   ?=
 
-.PHONY: setup demo test check format bench clean
+.PHONY: setup demo test test-long check format bench clean
 
 setup: $(STAMP)
 
@@ -27,6 +27,10 @@ demo: $(STAMP)
 
 test: $(STAMP)
 	@$(BIN)/python -m pytest $(ARGS)
+
+# -s: a long run says what it measured.
+test-long: $(STAMP)
+	@$(BIN)/python -m pytest tests/long -m long -s $(ARGS)
 
 check: $(STAMP)
 	@$(BIN)/ruff format --check .

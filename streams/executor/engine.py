@@ -191,7 +191,8 @@ class Engine:
         self._figures.closed(closed, now)
         self._figures.held(allowed.why, now)
         waiting = pace.not_before > now
-        self._work.not_own.update(blocked=closed is not None or (waiting and pace.throttled), now=now)
+        blocked = closed is not None or (waiting and pace.throttled) or pace.outage
+        self._work.not_own.update(blocked=blocked, now=now)
         if closed is not None or waiting or not self._ready:
             return
         while len(self._calls) < (1 if pace.careful else self._settings.calls_at_once + AHEAD):

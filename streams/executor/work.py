@@ -106,7 +106,7 @@ class Work:
         elif effect.verdict is Verdict.THROTTLED:
             self.pace.throttle(self._now(), effect.retry_after, effect.detail)
         elif effect.verdict is not Verdict.SUSPENDED:
-            self.pace.failed(self._now(), effect.detail or effect.reason)
+            self.pace.failed(self._now(), effect.detail or effect.reason, effect_key=effect_key)
 
     async def settle(self, entry: Entry, fact: CommandSettled, attempt: Attempt | None = None) -> None:
         """Settle one command; afterwards it is out of the window."""
@@ -226,7 +226,7 @@ class Work:
         else:
             why = f"{effect.reason} {effect.detail}".strip() or effect.verdict.value
             self._figures.error(f"{type(entry.command).__name__} {entry.command.effect_key}: {why}", now)
-            self.pace.failed(now, why)
+            self.pace.failed(now, why, effect_key=entry.command.effect_key)
             if not uncertain and entry.command_id in self._withdrawals:
                 await self._withdraw(entry)
                 return
@@ -256,6 +256,7 @@ class Work:
                 return Effect(verdict=Verdict.SUSPENDED, reason="NotNow")
             if time.monotonic() - written > FRESH_S:
                 await self._ledger.write(attempt)
+            self._at("calling")
             try:
                 effect = await call()
             except CallsSuspended as suspended:

@@ -8,11 +8,12 @@ from itertools import pairwise
 
 import pytest
 
-from connectors.ports import CallsSuspended, Effect, Verdict
+from connectors.ports import Allowance, CallsSuspended, Effect, Verdict
+from schemas.commands import Lane
 from schemas.topics import DEVICE_COMMANDS, NINJAONE_COMMANDS
 from streams.executor import work
 from streams.executor.attempt import Attempt, position_key
-from tests.streams.executor_parts import DONE, Bench, complete, create, item, reset, withdraw
+from tests.streams.executor_parts import DONE, Bench, complete, create, item, note, reset, withdraw
 
 UNKNOWN = Effect(verdict=Verdict.UNKNOWN, reason="TimedOut", detail="no answer within 30 s", calls=1)
 TRANSIENT = Effect(verdict=Verdict.TRANSIENT, reason="ConnectionRefused", calls=1)
@@ -175,6 +176,53 @@ async def test_time_in_which_the_connection_was_closed_is_not_a_commands_own_try
     assert bench.outcomes.facts == []
     await bench.run(20)
     assert bench.outcome_of("c0").outcome == "Deferred"
+
+
+async def test_in_an_outage_of_the_vendor_nothing_is_deferred_and_all_goes_out_as_soon_as_it_is_over(
+    bench: Bench,
+) -> None:
+    bench.vendor.performing = lambda command, count: UNKNOWN if bench.time.seconds < 3600 else DONE
+    bench.vendor.looking = lambda command, count: TRANSIENT if bench.time.seconds < 3600 else None
+    for number in range(6):
+        bench.send(create(number))
+    await bench.run(3600)
+    assert bench.outcomes.facts == []
+    assert len(bench.vendor.calls) < 200, "one call at a time, ever further apart, up to 30 s"
+    await bench.run(120)
+    assert {fact.outcome for fact in bench.outcomes.facts} == {"Succeeded"}
+    assert len(bench.outcomes.facts) == 6
+
+
+async def test_what_is_withdrawn_in_an_outage_opens_nothing_when_it_is_over(bench: Bench) -> None:
+    bench.vendor.performing = lambda command, count: UNKNOWN
+    bench.vendor.looking = lambda command, count: TRANSIENT
+    for number in range(4):
+        bench.send(create(number))
+    await bench.run(1200)
+    for number in range(4):
+        bench.send(withdraw(f"c{number}", key=str(number)))
+    bench.vendor.performing, bench.vendor.looking = (lambda command, count: DONE), (lambda command, count: None)
+    made = len(bench.vendor.made("perform"))
+    await bench.run(120)
+    assert {bench.outcome_of(f"c{number}").outcome for number in range(4)} == {"Withdrawn"}
+    assert len(bench.vendor.made("perform")) == made
+
+
+async def test_a_lane_without_budget_waits_is_shown_with_since_and_why_and_goes_on_afterwards(bench: Bench) -> None:
+    bench.allowance = Allowance(lanes=frozenset(Lane) - {Lane.NOTE, Lane.ITEM}, why="hourly budget: 7600 of 10000")
+    bench.send(note(1))
+    bench.send(note(2))
+    bench.send(create(3))
+    began = bench.time.now()
+    await bench.run(60)
+    assert bench.vendor.made("perform") == [create(3).effect_key]
+    shown = bench.engine.figures()
+    assert (shown["held"], shown["held_why"]) == ({"note": 2}, "hourly budget: 7600 of 10000")
+    assert 0 <= shown["held_since"] - began <= 1000
+    bench.allowance = Allowance()
+    await bench.run(5)
+    assert len(bench.vendor.made("perform")) == 3
+    assert bench.engine.figures()["held_since"] is None
 
 
 async def test_an_effect_deferred_as_unknown_is_looked_up_by_the_next_command_that_wants_it(bench: Bench) -> None:
