@@ -31,6 +31,7 @@ from connectors.transport import (
     Timeouts,
     Transport,
 )
+from connectors.turns import Turns
 from schemas.autotask import Wire, Zone
 
 #: The largest page that the vendor gives.
@@ -127,6 +128,7 @@ class AutotaskClient:
         jitter: Jitter,
         timeouts: Timeouts | None = None,
         retries: Retries | None = None,
+        turns: Turns | None = None,
     ) -> None:
         self.access = access
         self.gate = gate
@@ -135,6 +137,7 @@ class AutotaskClient:
         self._jitter = jitter
         self._timeouts = timeouts
         self._retries = retries
+        self._turns = turns
         self._redactor = Redactor((access.secret, access.integration_code))
         self._discovery = self._transport(access.discovery_url, credentials=None)
         self._transports: dict[str, Transport] = {}
@@ -301,6 +304,7 @@ class AutotaskClient:
             limits=Limits(in_flight=self.access.in_flight),
             timeouts=self._timeouts,
             retries=self._retries,
+            turns=self._turns,
         )
 
     async def _counted(self, transport: Transport, request: Request) -> Answer:
