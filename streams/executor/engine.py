@@ -160,8 +160,13 @@ class Engine:
         target = self.window.take_back(command.command_id)
         if target is not None:
             self._spawn(self._take_back(target, entry, command.reason), self._others)
-        elif command.command_id not in self.window or not self._work.withdraw_if_not_in_place(entry, command):
+        elif not self._may_wait_for(command) or not self._work.withdraw_if_not_in_place(entry, command):
             self._spawn(self._too_late(entry, command.command_id), self._others)
+
+    def _may_wait_for(self, command: WithdrawCommand) -> bool:
+        # Withdrawals call nobody, so there is nothing to learn about one; and none must come to wait for itself.
+        target = self.window.entry(command.command_id)
+        return target is not None and not isinstance(target.command, WithdrawCommand)
 
     async def _take_back(self, target: Entry, entry: Entry, reason: str) -> None:
         await self._work.take_back(target, entry, reason)

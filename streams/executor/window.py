@@ -177,6 +177,11 @@ class Window:
         place.in_flight, place.queued = True, False
         return place.entry
 
+    def entry(self, command_id: str) -> Entry | None:
+        """An unfinished command by its id."""
+        offset = self._by_id.get(command_id)
+        return None if offset is None else self._places[offset].entry
+
     def next_due(self) -> int | None:
         """When the first command that waits for a time may go; ``None`` where none waits for a time."""
         return self._delayed[0][0] if self._delayed else None

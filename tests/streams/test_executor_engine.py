@@ -406,6 +406,17 @@ async def test_a_withdrawal_whose_look_ups_fail_ends_with_its_command_deferred(b
     assert bench.engine.window.position == 2
 
 
+async def test_a_withdrawal_of_a_withdrawal_or_of_itself_waits_for_nothing(bench: Bench) -> None:
+    bench.vendor.performing = lambda command, count: UNKNOWN
+    bench.send(create(1))
+    await bench.run(5)
+    bench.send(withdraw("c0"))
+    bench.send(withdraw("c1"))
+    bench.send(withdraw("c3"))
+    await bench.run(5)
+    assert {bench.outcome_of(command_id).reason for command_id in ("c2", "c3")} == {"TooLate"}
+
+
 async def test_a_waiting_withdrawal_survives_a_restart(bench: Bench) -> None:
     bench.vendor.performing = lambda command, count: UNKNOWN
     bench.send(create(1))
