@@ -7,7 +7,7 @@ ARGS   ?=
 # Chosen so that together they draw as many kinds of fault as five can.
 SEEDS  ?= 89,37,2,106,1
 
-.PHONY: setup demo test check format faults bench clean
+.PHONY: setup demo test test-long check format faults bench clean
 
 setup: $(STAMP)
 
@@ -29,6 +29,10 @@ demo: $(STAMP)
 
 test: $(STAMP)
 	@$(BIN)/python -m pytest $(ARGS)
+
+# -s: a long run says what it measured.
+test-long: $(STAMP)
+	@$(BIN)/python -m pytest tests/long -m long -s $(ARGS)
 
 check: $(STAMP)
 	@$(BIN)/ruff format --check .

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Protocol
 
-from schemas.commands import Command
+from schemas.commands import Command, Lane
 from schemas.facts import ConnectionName, Fact
 
 #: Epoch milliseconds, UTC, from the role's one clock (``streams.clock``).
@@ -35,6 +35,14 @@ class Gate(Protocol):
     async def troubled(self, reason: str) -> None: ...
 
     async def worked(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Allowance:
+    """Which lanes of work may call at the moment; ``why`` says in one line what holds the others back."""
+
+    lanes: frozenset[Lane] = frozenset(Lane)
+    why: str = ""
 
 
 class OpenGate:

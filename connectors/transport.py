@@ -8,6 +8,7 @@ writes never, except after one renewal of the credentials, since a refused write
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
@@ -31,6 +32,7 @@ from connectors.calls import (
 from connectors.errors import CallFailed, Kind, Situation, counsel, recognise, vendor_words
 from connectors.ports import Gate
 from connectors.redaction import Redactor
+from connectors.turns import Turns
 
 __all__ = [
     "Answer",
@@ -65,6 +67,7 @@ class Transport:
         timeouts: Timeouts | None = None,
         retries: Retries | None = None,
         user_agent: str = "lockstep-psa",
+        turns: Turns | None = None,
     ) -> None:
         self.base_url = base_url.rstrip("/")
         self.gate = gate
@@ -77,6 +80,7 @@ class Transport:
         self._limits = limits or Limits()
         self._timeouts = timeouts or Timeouts()
         self._retries = retries or Retries()
+        self._turns = turns
         self._doors: dict[str, asyncio.Semaphore] = {}
         loopback = urlsplit(self.base_url).hostname in _LOOPBACK
         self._http = httpx.AsyncClient(
@@ -108,7 +112,7 @@ class Transport:
         while True:
             tried += 1
             used: Mapping[str, str] = await self._authorisation(request)
-            async with self._door(request.endpoint):
+            async with self._door(request.endpoint), self._turn(request.endpoint):
                 epoch = self.gate.enter()
                 made += 1
                 outcome = await self._once(request, used)
@@ -145,6 +149,9 @@ class Transport:
         if endpoint not in self._doors:
             self._doors[endpoint] = asyncio.Semaphore(self._limits.in_flight)
         return self._doors[endpoint]
+
+    def _turn(self, endpoint: str) -> contextlib.AbstractAsyncContextManager[None]:
+        return contextlib.nullcontext() if self._turns is None else self._turns.turn(endpoint)
 
     async def _authorisation(self, request: Request) -> Mapping[str, str]:
         if not request.authenticated or self.credentials is None:

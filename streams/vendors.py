@@ -14,6 +14,7 @@ from connectors.ninjaone.config import NinjaOneConfig, WebhookConfig
 from connectors.ninjaone.probe import probe as probe_ninjaone
 from connectors.ports import Gate, Now, OpenGate
 from connectors.probing import ProbeResult, ProbeStep
+from connectors.turns import Turns
 from schemas.commands import Name
 from schemas.facts import ConnectionName
 from streams.core.policy import Policy
@@ -72,9 +73,13 @@ def autotask_access(settings: Settings, *, in_flight: int = 1) -> Access:
 
 
 def autotask_client(settings: Settings, *, gate: Gate, now: Now, in_flight: int = 1) -> AutotaskClient:
-    """A client of Autotask behind a gate. Raises ``NoCredentials``, ``AccessError``."""
+    """A client of Autotask behind a gate. Raises ``NoCredentials``, ``AccessError``.
+
+    The executor's two calls at once per endpoint (``in_flight``) are its own; all others of this machine take turns at one.
+    """
     access = autotask_access(settings, in_flight=in_flight)
-    return AutotaskClient(access, gate=gate, now=now, sleep=asyncio.sleep, jitter=jitter)
+    turns = Turns(settings.secrets_path.parent / "turns") if in_flight == 1 else None
+    return AutotaskClient(access, gate=gate, now=now, sleep=asyncio.sleep, jitter=jitter, turns=turns)
 
 
 def credentials(settings: Settings) -> dict[ConnectionName, Credentials | None]:

@@ -7,7 +7,7 @@ shapes: the vendor's Swagger 2.0 and REST help (``entityInformation``, ``query``
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -18,7 +18,7 @@ from pydantic import ValidationError
 
 from connectors.autotask.zone import ZoneRefused, api_base, web_base
 from connectors.errors import CallFailed, Kind, Situation
-from connectors.ports import Gate, Now
+from connectors.ports import CallsSuspended, Gate, Now
 from connectors.redaction import Redactor
 from connectors.transport import (
     Answer,
@@ -31,6 +31,7 @@ from connectors.transport import (
     Timeouts,
     Transport,
 )
+from connectors.turns import Turns
 from schemas.autotask import Wire, Zone, member
 
 #: The largest page that the vendor gives.
@@ -127,6 +128,7 @@ class AutotaskClient:
         jitter: Jitter,
         timeouts: Timeouts | None = None,
         retries: Retries | None = None,
+        turns: Turns | None = None,
     ) -> None:
         self.access = access
         self.gate = gate
@@ -135,12 +137,15 @@ class AutotaskClient:
         self._jitter = jitter
         self._timeouts = timeouts
         self._retries = retries
+        self._turns = turns
         self._redactor = Redactor((access.secret, access.integration_code))
         self._discovery = self._transport(access.discovery_url, credentials=None)
         self._transports: dict[str, Transport] = {}
         self._zone: Zone | None = None
         self._zone_at = 0
         self._zone_lock = asyncio.Lock()
+        #: Why no call may go out for the sake of the hour's budget (``connectors.autotask.budget``), ``None`` while calls may.
+        self.forbids: Callable[[], str | None] = lambda: None
 
     async def __aenter__(self) -> Self:
         return self
@@ -242,8 +247,16 @@ class AutotaskClient:
         """A plain GET: metadata, ``Version``, ``ThresholdInformation``, child lists."""
         return (await self.call(Request(method="GET", path=path, endpoint=endpoint))).data
 
+    async def threshold(self) -> Any:
+        """``ThresholdInformation``: the one call that goes out beyond the line too, to learn when the hour has rolled on."""
+        request = Request(method="GET", path="ThresholdInformation", endpoint="ThresholdInformation")
+        return (await self._counted(await self._zone_transport(), request)).data
+
     async def call(self, request: Request) -> Answer:
-        """Any call, with the zone's address and the three headers."""
+        """Any call, with the zone's address and the three headers. Beyond the hour's line: ``CallsSuspended``."""
+        forbidden = self.forbids()
+        if forbidden is not None:
+            raise CallsSuspended(forbidden)
         transport = await self._zone_transport()
         try:
             return await self._counted(transport, request)
@@ -309,6 +322,7 @@ class AutotaskClient:
             limits=Limits(in_flight=self.access.in_flight),
             timeouts=self._timeouts,
             retries=self._retries,
+            turns=self._turns,
         )
 
     async def _counted(self, transport: Transport, request: Request) -> Answer:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import orjson
 
 from connectors.autotask import texts
-from connectors.autotask.budget import READ_SECONDS, Budget, BudgetReader
+from connectors.autotask.budget import Budget, BudgetReader
 from connectors.autotask.client import AutotaskClient, Filter, any_of, condition
 from connectors.autotask.companies import publish_companies
 from connectors.autotask.observation import OBSERVED_FIELDS, TicketPublisher
@@ -35,7 +35,8 @@ class PollerSettings:
 
     poll_seconds: float = 30.0
     companies_seconds: float = 900.0
-    budget_seconds: float = READ_SECONDS
+    #: How often the age of the reading is looked at; it is read anew when the budget's own rules say so.
+    budget_seconds: float = 15.0
     overlap_ms: int = 5 * 60 * 1000
     #: Without a cursor: open tickets of ours, and those that changed in so many days (completed meanwhile).
     first_days: int = 30
@@ -70,7 +71,7 @@ class AutotaskPoller:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._every(self._settings.companies_seconds, "companies", self.poll_companies))
             group.create_task(self._every(self._settings.poll_seconds, "tickets", self.poll_tickets))
-            group.create_task(self._every(self._settings.budget_seconds, "budget", self.poll_budget))
+            group.create_task(self._every(self._settings.budget_seconds, "budget", self.refresh_budget, slows=False))
 
     def budget(self) -> Budget | None:
         """The last reading of the hour's budget, ``None`` before the first."""
@@ -101,6 +102,14 @@ class AutotaskPoller:
         """Read the hour's budget."""
         return await self._budget.read()
 
+    async def refresh_budget(self) -> Budget:
+        """Read the hour's budget if the last reading is too old for what it says."""
+        return await self._budget.refreshed()
+
+    def slower(self) -> float:
+        """By what factor the hour's budget stretches the pauses at the moment (1: not at all)."""
+        return self._budget.slower()
+
     def _since(self) -> Filter:
         """By the vendor's clock alone once there is a cursor: ours may be off, or follow another."""
         if self._cursor is not None:
@@ -108,12 +117,14 @@ class AutotaskPoller:
         recent = _active_since(self._client.now() - self._settings.first_days * _DAY_MS)
         return any_of({"op": "notExist", "field": "completedDate"}, recent)
 
-    async def _every(self, seconds: float, name: str, work: Callable[[], Awaitable[object]]) -> None:
+    async def _every(
+        self, seconds: float, name: str, work: Callable[[], Awaitable[object]], *, slows: bool = True
+    ) -> None:
         async def round_of_work() -> None:
             await work()
 
         async def pause() -> None:
-            await self._sleep(seconds)
+            await self._sleep(seconds * (self.slower() if slows else 1.0))
 
         await keep_polling(
             f"autotask {name}", round_of_work, pause, gate=self._client.gate, sleep=self._sleep, jitter=self._jitter

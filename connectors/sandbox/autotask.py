@@ -165,7 +165,9 @@ class AutotaskVendor:
     # -- control ---------------------------------------------------------------------------------------------------
 
     def settings_changed(self, names: Sequence[str]) -> None:
-        """Every switch is read where it matters; nothing to do."""
+        """Every switch is read where it matters; only a rate must know since when it is in force."""
+        if "neighbour_requests_per_hour" in names:
+            self.limits.neighbour_changed(self.clock.now())
 
     def state(self) -> dict[str, Any]:
         """All rows by entity (first letter small), counters, webhook deliveries and the API user."""

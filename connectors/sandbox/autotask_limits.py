@@ -20,12 +20,24 @@ class Limits:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._began: deque[float] = deque()
+        self._neighbour: list[tuple[float, float]] = []
+
+    def neighbour_changed(self, now: float) -> None:
+        """The neighbours' rate is another from now on; what they used of the hour before stays used."""
+        self._neighbour.append((now, float(self._settings["neighbour_requests_per_hour"])))
 
     def used(self, now: float) -> int:
         """Requests in the last hour, the neighbours' included."""
         while self._began and self._began[0] <= now - _HOUR:
             self._began.popleft()
-        return len(self._began) + int(self._settings["neighbour"])
+        return len(self._began) + int(self._settings["neighbour"]) + int(self._neighbours(now))
+
+    def _neighbours(self, now: float) -> float:
+        used, until = 0.0, now
+        for since, rate in reversed(self._neighbour):
+            used += max(0.0, until - max(since, now - _HOUR)) / _HOUR * rate
+            until = min(until, since)
+        return used
 
     def delay(self, now: float) -> float:
         """Real seconds that a request waits because of the hour's usage."""

@@ -47,6 +47,7 @@ SWITCHES = (
     # Limits
     Switch("hourly_limit", 10_000, "int", "External requests per rolling hour, all integrations together.", 1),
     Switch("neighbour", 0, "int", "Requests in the hour by the tenant's other integrations."),
+    Switch("neighbour_requests_per_hour", 0, "number", "Requests an hour by others, evenly from now on."),
     Switch("latency_tiers", True, "bool", "Half a second from 50 %, a second from 75 % of the hourly limit."),
     Switch("latency_scale", 1.0, "number", "Factor on those waits."),
     Switch("over_limit_status", 429, (429, 500), "Answer beyond the hourly limit."),

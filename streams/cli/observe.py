@@ -155,7 +155,9 @@ def _doing(report: dict[str, Any]) -> str:
         return f"{calls} calls, owns {len(owned)} of {len(figures)} topics"
     parts = []
     for name, part in figures.items():
-        parts.append(f"{name}: {'waits' if part.get('suspended') else 'polls'}")
+        slower = part.get("polls_slower_by", 1)
+        pace = f" {slower:g} times slower (hourly budget)" if slower > 1 else ""
+        parts.append(f"{name}: {'waits' if part.get('suspended') else 'polls' + pace}")
     return ", ".join(parts)
 
 
@@ -172,7 +174,7 @@ def _waiting(reports: list[dict[str, Any]]) -> list[dict[str, Any]]:
             continue
         for topic, part in report["figures"].items():
             if part.get("waiting") or part.get("suspended") or part.get("slowed_down"):
-                since = part.get("suspended_since") or part.get("slowed_down_since")
+                why, since, held = _why(part)
                 until = part.get("next_call_at")
                 found.append(
                     {
@@ -182,10 +184,23 @@ def _waiting(reports: list[dict[str, Any]]) -> list[dict[str, Any]]:
                         "by_organization": part.get("by_organization", {}),
                         "since": rfc3339(since) if since else None,
                         "until": rfc3339(until) if until else None,
-                        "why": part.get("suspended") or part.get("slowed_down") or "",
+                        "held": held,
+                        "why": why,
                     }
                 )
     return found
+
+
+def _why(part: dict[str, Any]) -> tuple[str, int | None, dict[str, int]]:
+    """Why commands of a topic wait, since when (epoch ms), and how many of which lane the reason holds back."""
+    if part.get("suspended"):
+        return part["suspended"], part.get("suspended_since"), part.get("by_lane", {})
+    if part.get("slowed_down"):
+        return part["slowed_down"], part.get("slowed_down_since"), part.get("by_lane", {})
+    if part.get("held"):
+        lanes = ", ".join(f"{count} {lane}" for lane, count in part["held"].items())
+        return f"{part['held_why']} (holds back {lanes})", part.get("held_since"), part["held"]
+    return "", None, {}
 
 
 @click.command("explain")

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any
 
-from connectors.ports import CallsSuspended, Effects, Gate, Now
-from schemas.commands import WithdrawCommand, topic_of
+from connectors.ports import Allowance, CallsSuspended, Effects, Gate, Now
+from schemas.commands import Lane, WithdrawCommand, topic_of
 from streams.executor.attempt import Told
 from streams.executor.figures import Figures
 from streams.executor.ledger import Ledger
@@ -33,6 +33,7 @@ class Engine:
 
     ``take`` and ``pass_over`` are called by the reader in the order of the topic, never beyond ``window.room``.
     ``ready`` is called once what waits in the topic was read, so that the first picks know about withdrawals and lanes.
+    ``allowance`` says which lanes may call at the moment (the vendor's hourly budget).
     """
 
     def __init__(
@@ -48,6 +49,7 @@ class Engine:
         jitter: Jitter,
         at: AtPoint,
         figures: Figures,
+        allowance: Callable[[], Allowance] = Allowance,
     ) -> None:
         self.window = window
         self._settings = settings
@@ -56,6 +58,7 @@ class Engine:
         self._now = now
         self._sleep = sleep
         self._figures = figures
+        self._allowance = allowance
         self._work = Work(
             settings=settings,
             window=window,
@@ -66,6 +69,7 @@ class Engine:
             at=at,
             figures=figures,
             may_call=lambda: not self._stopping and self._work.pace.not_before <= now(),
+            too_late=lambda entry, command_id: self._spawn(self._too_late(entry, command_id), self._others),
         )
         self._calls: set[asyncio.Task[None]] = set()
         self._others: set[asyncio.Task[None]] = set()
@@ -129,8 +133,9 @@ class Engine:
     def figures(self) -> dict[str, Any]:
         """Everything that waits, why, since when; what was settled."""
         now, figures, oldest = self._now(), self._figures, self.window.oldest()
-        pace = self._work.pace
+        pace, allowed = self._work.pace, self._allowance()
         waiting = self.window.figures()
+        held = {lane.name.lower() for lane in Lane if lane not in allowed.lanes}
         return {
             "position": self.window.position,
             "waiting": sum(waiting["by_lane"].values()),
@@ -140,6 +145,9 @@ class Engine:
             "in_flight": len(self._calls),
             "suspended": figures.closed_why or None,
             "suspended_since": figures.closed_since,
+            "held": {lane: count for lane, count in waiting["by_lane"].items() if lane in held},
+            "held_why": allowed.why or None,
+            "held_since": figures.held_since,
             "slowed_down": pace.why or None,
             "slowed_down_since": pace.since,
             "next_call_at": pace.not_before if pace.not_before > now else None,
@@ -150,19 +158,24 @@ class Engine:
         self.window.admit_in_flight(entry)
         # Taken out of the window before anything is awaited: nobody can pick it from here on.
         target = self.window.take_back(command.command_id)
-        self._spawn(self._settle_withdrawal(entry, command, target), self._others)
+        if target is not None:
+            self._spawn(self._take_back(target, entry, command.reason), self._others)
+        elif not self._may_wait_for(command) or not self._work.withdraw_if_not_in_place(entry, command):
+            self._spawn(self._too_late(entry, command.command_id), self._others)
 
-    async def _settle_withdrawal(self, entry: Entry, command: WithdrawCommand, target: Entry | None) -> None:
-        now = self._now()
-        if target is None:
-            detail = f"command {command.command_id} is under way or settled"
-            fact = settled(entry, outcome="Rejected", now=now, reason=TOO_LATE, detail=detail)
-            await self._work.settle(entry, fact)
-            return
-        withdrawn = settled(target, outcome="Withdrawn", now=now, reason=command.reason)
-        fact = settled(entry, outcome="Succeeded", now=now, reason=command.reason)
-        await self._work.settle_all([(target, withdrawn), (entry, fact)])
+    def _may_wait_for(self, command: WithdrawCommand) -> bool:
+        # Withdrawals call nobody, so there is nothing to learn about one; and none must come to wait for itself.
+        target = self.window.entry(command.command_id)
+        return target is not None and not isinstance(target.command, WithdrawCommand)
+
+    async def _take_back(self, target: Entry, entry: Entry, reason: str) -> None:
+        await self._work.take_back(target, entry, reason)
         self._wake.set()
+
+    async def _too_late(self, entry: Entry, command_id: str) -> None:
+        detail = f"command {command_id} is settled, or its effect was found in place"
+        fact = settled(entry, outcome="Rejected", now=self._now(), reason=TOO_LATE, detail=detail)
+        await self._work.settle(entry, fact)
 
     async def _refuse(self, entry: Entry) -> None:
         detail = (
@@ -179,18 +192,21 @@ class Engine:
 
     def _dispatch(self) -> None:
         now, pace = self._now(), self._work.pace
-        closed = self._closed()
+        closed, allowed = self._closed(), self._allowance()
         self._figures.closed(closed, now)
+        self._figures.held(allowed.why, now)
         waiting = pace.not_before > now
-        self._work.not_own.update(blocked=closed is not None or (waiting and pace.throttled), now=now)
+        blocked = closed is not None or (waiting and pace.throttled) or pace.outage
+        self._work.not_own.update(blocked=blocked, now=now)
         if closed is not None or waiting or not self._ready:
             return
         while len(self._calls) < (1 if pace.careful else self._settings.calls_at_once + AHEAD):
-            owed = self._work.second_looks.pick(now)
+            # It frees a technician of a double, and is a call for a create.
+            owed = self._work.second_looks.pick(now) if Lane.CREATE in allowed.lanes else None
             if owed is not None:
                 self._spawn(self._work.look_again(owed), self._calls)
                 continue
-            entry = self.window.pick(now)
+            entry = self.window.pick(now, allowed.lanes)
             if entry is None:
                 return
             self._spawn(self._work.do(entry), self._calls)

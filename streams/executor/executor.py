@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import KafkaError
 
-from connectors.ports import Effects, Gate, Now
+from connectors.ports import Allowance, Effects, Gate, Now
 from streams.delivery.fatal import StartRefused, described, die
 from streams.executor.attempts import AttemptLog
 from streams.executor.engine import Engine
@@ -66,6 +66,7 @@ class Executor:
         jitter: Jitter = random.random,
         at: AtPoint = lambda point: None,
         end_process: Callable[[str], NoReturn] = die,
+        allowance: Callable[[], Allowance] = Allowance,
     ) -> None:
         self._settings = settings
         self._effects = effects
@@ -75,6 +76,7 @@ class Executor:
         self._jitter = jitter
         self._at = at
         self._end_process = end_process
+        self._allowance = allowance
         self._tp = TopicPartition(settings.topic, 0)
         self._log = KafkaLog(settings.kafka, now=now, dead_letters=settings.dead_letters)
         self._figures = Figures()
@@ -92,6 +94,11 @@ class Executor:
     def stop(self) -> None:
         """Finish the calls in flight and leave; ``run`` then returns."""
         self._stopping.set()
+
+    @property
+    def owner(self) -> bool:
+        """Whether the topic is ours at the moment."""
+        return self._tenure is not None
 
     def figures(self) -> dict[str, Any]:
         """What it does and what waits, as plain values for ``lockstep status``."""
@@ -212,6 +219,7 @@ class Executor:
             jitter=self._jitter,
             at=self._at,
             figures=self._figures,
+            allowance=self._allowance,
         )
         self._consumer.seek(self._tp, start)
         self._consumer.resume(self._tp)

@@ -15,8 +15,9 @@ Jitter = Callable[[], float]
 Sleep = Callable[[float], Awaitable[None]]
 
 #: Where a crash test may end the process, in the order in which a command passes them. Nothing but a test passes such
-#: a function. ``outcome_recorded``: the settlement is in ``attempts``, not yet in ``outcomes``.
-CrashPoint = Literal["attempt_written", "call_returned", "outcome_recorded", "settled"]
+#: a function. ``calling``: the last look was taken, the call is next. ``outcome_recorded``: the settlement is in
+#: ``attempts``, not yet in ``outcomes``.
+CrashPoint = Literal["attempt_written", "calling", "call_returned", "outcome_recorded", "settled"]
 AtPoint = Callable[[CrashPoint], None]
 
 #: The vendors allow three calls at once per endpoint (Autotask's thread limit); the third belongs to pollers and tools.
@@ -29,8 +30,8 @@ class Patience:
 
     ``look_up_after_s``: an answer that was lost may belong to a write that is still on its way at the vendor.
     ``second_look_after_s``: when an unknown create is looked at once more. ``defer_after_s``: how much trying of its
-    own a command gets before it settles as ``Deferred``; time in which the connection was closed or the vendor asked
-    to wait does not count.
+    own a command gets before it settles as ``Deferred``; time in which the connection was closed, the vendor asked to
+    wait or failed as a whole (``trying.Pace.outage``) does not count: after an outage what waited goes out at once.
     """
 
     look_up_after_s: float = 15.0

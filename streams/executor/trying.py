@@ -72,9 +72,11 @@ class Pace:
     def __init__(self, jitter: Jitter) -> None:
         self._jitter = jitter
         self._failures = 0
+        self._failing: set[str] = set()
         self._throttles = 0
         self.not_before = 0
         self.why = ""
+        #: Since when it is slowed down (epoch ms), for people.
         self.since: int | None = None
 
     @property
@@ -82,15 +84,27 @@ class Pace:
         """Whether the current wait is flow control, which is nobody's failure."""
         return self._throttles > 0
 
+    @property
+    def outage(self) -> bool:
+        """Whether the vendor as a whole fails: several in a row, of more than one effect. That is no command's own failure.
+
+        One that fails alone is taken for the cause and is deferred after its time, or it would stay for ever.
+        """
+        return self._failures >= FAILURES_OF_THE_VENDOR and len(self._failing) > 1
+
     def worked(self) -> None:
         """A call got a usable answer."""
         self._failures = self._throttles = 0
+        self._failing.clear()
         self.why, self.since = "", None
 
     def throttle(self, now: int, retry_after: float | None, why: str) -> int:
         """The vendor asked to wait; returns until when."""
         self._throttles += 1
-        seconds = retry_after if retry_after is not None else doubling(self._throttles, LONGEST_THROTTLE_S)
+        # A named time is obeyed to the letter; one of our own is spread, as all who were throttled come back.
+        seconds = retry_after
+        if seconds is None:
+            seconds = spread(doubling(self._throttles, LONGEST_THROTTLE_S), self._jitter)
         self.not_before = max(self.not_before, later(now, seconds))
         self.why, self.since = f"flow control: {why}" if why else "flow control", self.since or now
         return self.not_before
@@ -100,9 +114,11 @@ class Pace:
         self.not_before = max(self.not_before, later(now, HOLD_S))
         return self.not_before
 
-    def failed(self, now: int, why: str) -> None:
+    def failed(self, now: int, why: str, *, effect_key: str) -> None:
         """A call failed in a way that another command's call may fail in too."""
         self._failures += 1
+        if len(self._failing) < 2:
+            self._failing.add(effect_key)
         if self._failures >= FAILURES_OF_THE_VENDOR:
             seconds = spread(doubling(self._failures - FAILURES_OF_THE_VENDOR + 1, LONGEST_PROBE_S), self._jitter)
             self.not_before = max(self.not_before, later(now, seconds))

@@ -1,5 +1,8 @@
 """Which command is next: strictly in order per key, then by lane, then fairly by organization, then by age. Pure.
 
+A note, reopening or item in front of a more urgent command of its key goes with that one's lane, or holding it back (the
+hour's budget does) would hold back the urgent one. A create waits in its own: its organization's turn is the fair one.
+
 The window holds the commands from the lowest unfinished one on. Commands that finish out of order stay counted until
 everything before them is finished too, so the window also bounds what has to be remembered for a restart.
 """
@@ -8,12 +11,13 @@ from __future__ import annotations
 
 import heapq
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 
 from schemas.commands import Command, Lane, RetireConfigurationItem, UpsertConfigurationItem
 
 OrderKey = tuple[str, ...]
+ALL_LANES = frozenset(Lane)
 
 
 def order_keys(command: Command) -> tuple[OrderKey, ...]:
@@ -51,6 +55,7 @@ class _Place:
     queued: bool = False
     begun: bool = False
     not_before: int = 0
+    lane: Lane = Lane.ITEM
 
 
 class Window:
@@ -63,6 +68,7 @@ class Window:
         self._places: dict[int, _Place] = {}
         self._by_id: dict[str, int] = {}
         self._queues: dict[OrderKey, deque[int]] = {}
+        self._behind: dict[OrderKey, list[int]] = {}
         self._ready: dict[Lane, dict[int | None, list[int]]] = {lane: {} for lane in Lane}
         self._delayed: list[tuple[int, int]] = []
         self._served: dict[int | None, int] = {}
@@ -94,7 +100,10 @@ class Window:
         self._add(place)
         for key in place.keys:
             self._queues.setdefault(key, deque()).append(entry.offset)
+            self._behind.setdefault(key, [0] * len(Lane))[entry.command.lane] += 1
         self._offer(place, now)
+        for key in place.keys:
+            self._hurry(key)
 
     def admit_in_flight(self, entry: Entry) -> None:
         """Take in a command that is acted upon at once and waits for nobody (``WithdrawCommand``)."""
@@ -109,10 +118,12 @@ class Window:
         self._places[offset] = place
         self._by_id[place.entry.command_id] = offset
 
-    def pick(self, now: int) -> Entry | None:
-        """The command to work on next, which then is in flight; ``None`` where none may go."""
+    def pick(self, now: int, lanes: Collection[Lane] = ALL_LANES) -> Entry | None:
+        """The command of these lanes to work on next, which then is in flight; ``None`` where none may go."""
         self._wake_delayed(now)
         for lane in Lane:
+            if lane not in lanes:
+                continue
             organizations = self._ready[lane]
             while organizations:
                 # Least recently served first; among those never served, the one whose command is oldest.
@@ -145,9 +156,12 @@ class Window:
         while self._span and self._span[0] not in self._places:
             self._span.popleft()
         for key in place.keys:
+            self._behind[key][place.entry.command.lane] -= 1
             head = self._head(key)
             if head is not None:
                 self._offer(self._places[head], now)
+            else:
+                self._behind.pop(key, None)
 
     def take_back(self, command_id: str) -> Entry | None:
         """Hold a waiting command for its withdrawal: it is in flight afterwards and nobody picks it.
@@ -162,6 +176,11 @@ class Window:
             return None
         place.in_flight, place.queued = True, False
         return place.entry
+
+    def entry(self, command_id: str) -> Entry | None:
+        """An unfinished command by its id."""
+        offset = self._by_id.get(command_id)
+        return None if offset is None else self._places[offset].entry
 
     def next_due(self) -> int | None:
         """When the first command that waits for a time may go; ``None`` where none waits for a time."""
@@ -194,8 +213,26 @@ class Window:
             heapq.heappush(self._delayed, (place.not_before, offset))
             return
         place.queued = True
-        organizations = self._ready[place.entry.command.lane]
-        heapq.heappush(organizations.setdefault(place.entry.command.organization_id, []), offset)
+        self._enqueue(place, self._lane(place))
+
+    def _enqueue(self, place: _Place, lane: Lane) -> None:
+        place.lane = lane
+        heapq.heappush(self._ready[lane].setdefault(place.entry.command.organization_id, []), place.entry.offset)
+
+    def _hurry(self, key: OrderKey) -> None:
+        """Something joined a key: what is first there may belong to a more urgent lane now."""
+        head = self._head(key)
+        place = self._places[head] if head is not None else None
+        if place is not None and place.queued and self._lane(place) < place.lane:
+            # Its entry in the other lane stays behind and is skipped once the command is no longer queued.
+            self._enqueue(place, self._lane(place))
+
+    def _lane(self, place: _Place) -> Lane:
+        own = place.entry.command.lane
+        if own <= Lane.CREATE:
+            return own
+        behind = (lane for key in place.keys for lane in Lane if self._behind[key][lane])
+        return min(own, *behind)
 
     def _wake_delayed(self, now: int) -> None:
         due: list[int] = []

@@ -8,7 +8,7 @@ import time
 from collections.abc import Awaitable, Callable
 
 from connectors.ports import CallsSuspended, Effect, Effects, Now, Verdict
-from schemas.commands import CreateTicket
+from schemas.commands import CreateTicket, WithdrawCommand
 from schemas.facts import CommandSettled, Settlement
 from streams.delivery.fatal import described
 from streams.executor.attempt import Attempt, begun
@@ -32,6 +32,7 @@ class Work:
 
     ``may_call`` is asked right before each call: a command that was prepared while the vendor asked to wait, or while
     the executor was told to stop, goes back. Attempts and settlements are written outside of the calls at once.
+    ``too_late`` is given the withdrawal of a command that was settled otherwise, with that command's id.
     """
 
     def __init__(
@@ -46,6 +47,7 @@ class Work:
         at: AtPoint,
         figures: Figures,
         may_call: Callable[[], bool],
+        too_late: Callable[[Entry, str], None],
     ) -> None:
         self.pace = Pace(jitter)
         self.not_own = NotOwn()
@@ -60,6 +62,9 @@ class Work:
         self._at = at
         self._figures = figures
         self._may_call = may_call
+        self._too_late = too_late
+        #: Withdrawals of commands whose call is under way or may have had its effect, by the id of those.
+        self._withdrawals: dict[str, tuple[Entry, str]] = {}
         self._slots = asyncio.Semaphore(settings.calls_at_once)
         self._trying: dict[str, Trying] = {}
 
@@ -71,8 +76,27 @@ class Work:
             await self.settle(entry, from_record(entry, known, now=self._now()))
         elif known is not None and known.uncertain:
             await self._look_up(entry, trying, known)
+        elif entry.command_id in self._withdrawals:
+            await self._withdraw(entry)
         else:
             await self._perform(entry, trying, known)
+
+    def withdraw_if_not_in_place(self, entry: Entry, command: WithdrawCommand) -> bool:
+        """Withdraw a command of the window that cannot be taken back at once, as soon as its effect is known to be absent.
+
+        Until then nothing is called for it but look-ups. ``False`` where a withdrawal of it waits already.
+        """
+        if command.command_id in self._withdrawals:
+            return False
+        self._withdrawals[command.command_id] = (entry, command.reason)
+        return True
+
+    async def take_back(self, target: Entry, withdrawal: Entry, reason: str) -> None:
+        """Settle a command as withdrawn, and its withdrawal with it."""
+        now = self._now()
+        withdrawn = settled(target, outcome="Withdrawn", now=now, reason=reason)
+        fact = settled(withdrawal, outcome="Succeeded", now=now, reason=reason)
+        await self.settle_all([(target, withdrawn), (withdrawal, fact)])
 
     async def look_again(self, effect_key: str) -> None:
         """The second look at a create that was unknown once."""
@@ -82,7 +106,7 @@ class Work:
         elif effect.verdict is Verdict.THROTTLED:
             self.pace.throttle(self._now(), effect.retry_after, effect.detail)
         elif effect.verdict is not Verdict.SUSPENDED:
-            self.pace.failed(self._now(), effect.detail or effect.reason)
+            self.pace.failed(self._now(), effect.detail or effect.reason, effect_key=effect_key)
 
     async def settle(self, entry: Entry, fact: CommandSettled, attempt: Attempt | None = None) -> None:
         """Settle one command; afterwards it is out of the window."""
@@ -106,6 +130,13 @@ class Work:
             self._figures.error(line, self._now())
         self._window.finish(entry.offset, now=self._now())
         self._ledger.finished([entry], self._window.position)
+        withdrawal = self._withdrawals.pop(entry.command_id, None)
+        if withdrawal is not None:
+            self._too_late(withdrawal[0], entry.command_id)
+
+    async def _withdraw(self, entry: Entry) -> None:
+        """The effect is surely not in place, and a withdrawal waited for that."""
+        await self.take_back(entry, *self._withdrawals.pop(entry.command_id))
 
     async def _look_up(self, entry: Entry, trying: Trying, known: Attempt) -> None:
         """The effect may be in place: look, but not before a write on its way would have arrived."""
@@ -122,7 +153,11 @@ class Work:
         trying.calls += 1 if effect is None else effect.calls
         if effect is None:
             self.pace.worked()
-            await self._perform(entry, trying, None)
+            if entry.command_id in self._withdrawals:
+                self._ledger.surely_not(entry.command.effect_key, None)
+                await self._withdraw(entry)
+            else:
+                await self._perform(entry, trying, None)
         elif effect.verdict in (Verdict.SUCCEEDED, Verdict.REJECTED):
             await self._certain(entry, trying, effect, how="FoundByLookUp")
         else:
@@ -191,7 +226,10 @@ class Work:
         else:
             why = f"{effect.reason} {effect.detail}".strip() or effect.verdict.value
             self._figures.error(f"{type(entry.command).__name__} {entry.command.effect_key}: {why}", now)
-            self.pace.failed(now, why)
+            self.pace.failed(now, why, effect_key=entry.command.effect_key)
+            if not uncertain and entry.command_id in self._withdrawals:
+                await self._withdraw(entry)
+                return
             not_own = self.not_own.total(now)
             trying.failed(now=now, not_own_ms=not_own)
             next_try = trying.next_try(now=now, not_own_ms=not_own, patience=self._patience, jitter=self._jitter)
@@ -218,6 +256,7 @@ class Work:
                 return Effect(verdict=Verdict.SUSPENDED, reason="NotNow")
             if time.monotonic() - written > FRESH_S:
                 await self._ledger.write(attempt)
+            self._at("calling")
             try:
                 effect = await call()
             except CallsSuspended as suspended:

@@ -295,7 +295,10 @@ async def _closing(client: AutotaskClient, work: Any) -> None:
 
 def _budget(poller: AutotaskPoller) -> dict[str, Any]:
     budget = poller.budget()
-    return {} if budget is None else {"budget": {"used": budget.used, "limit": budget.limit, "read_at": budget.read_at}}
+    if budget is None:
+        return {}
+    figures = {"used": budget.used, "limit": budget.limit, "read_at": budget.read_at}
+    return {"budget": figures, "polls_slower_by": poller.slower()}
 
 
 async def run_connectors_role(here: Surroundings, stop: asyncio.Event) -> None:

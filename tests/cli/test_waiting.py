@@ -1,22 +1,59 @@
-"""What ``status`` says of work that waits on purpose: what, since when, until when, for what."""
+"""What ``lockstep status`` says about work that waits: what, since when, for what."""
 
 from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from streams.cli.observe import _stopped, _waiting
 from streams.executor.trying import Pace
 
+SINCE = 1_796_000_000_000
 AT = 1_795_489_200_000
 
 
-def report(role: str, **parts: Any) -> dict[str, Any]:
-    return {"role": role, "state": "running", "figures": {"autotask.ticket-commands": parts}}
+def waiting(**figures: Any) -> list[dict[str, Any]]:
+    part = {"waiting": 3, "by_lane": {"create": 1, "note": 2}, **figures}
+    report = {"role": "executor", "state": "running", "figures": {"autotask.ticket-commands": part}}
+    return _waiting([report])
 
 
-def test_a_suspended_executor_says_since_when_and_for_what() -> None:
-    (entry,) = _waiting([report("executor", waiting=3, suspended="autotask is Unhealthy", suspended_since=AT)])
-    assert (entry["count"], entry["since"], entry["why"]) == (3, "2026-11-24T03:00:00.000Z", "autotask is Unhealthy")
+@pytest.mark.parametrize(
+    ("figures", "why", "held"),
+    [
+        (
+            {"suspended": "Autotask is Unhealthy", "suspended_since": SINCE},
+            "Autotask is Unhealthy",
+            {"create": 1, "note": 2},
+        ),
+        (
+            {"slowed_down": "3 failures in a row: 503", "slowed_down_since": SINCE},
+            "3 failures in a row: 503",
+            {"create": 1, "note": 2},
+        ),
+        (
+            {"held": {"note": 2}, "held_why": "hourly budget: 7600 of 10000", "held_since": SINCE},
+            "hourly budget: 7600 of 10000 (holds back 2 note)",
+            {"note": 2},
+        ),
+    ],
+)
+def test_what_waits_is_shown_with_its_reason_and_since_when(
+    figures: dict[str, Any], why: str, held: dict[str, int]
+) -> None:
+    (entry,) = waiting(**figures)
+    assert (entry["count"], entry["why"], entry["held"]) == (3, why, held)
+    assert entry["since"] == "2026-11-30T00:53:20.000Z"
+
+
+def test_work_on_its_way_has_no_reason_to_wait() -> None:
+    (entry,) = waiting(held={}, held_why="hourly budget: 4600 of 10000", held_since=SINCE)
+    assert (entry["why"], entry["since"]) == ("", None)
+
+
+def report(**part: Any) -> dict[str, Any]:
+    return {"role": "executor", "state": "running", "figures": {"autotask.ticket-commands": part}}
 
 
 def test_one_that_backs_off_says_since_when_and_until_when() -> None:
@@ -24,7 +61,7 @@ def test_one_that_backs_off_says_since_when_and_until_when() -> None:
     pace.throttle(AT, 30.0, "thread limit")
     pace.throttle(AT + 30_000, 60.0, "thread limit")
     figures = {"waiting": 1, "slowed_down": pace.why, "slowed_down_since": pace.since, "next_call_at": pace.not_before}
-    (entry,) = _waiting([report("executor", **figures)])
+    (entry,) = _waiting([report(**figures)])
     assert (entry["since"], entry["until"]) == ("2026-11-24T03:00:00.000Z", "2026-11-24T03:01:30.000Z")
     assert entry["why"] == "flow control: thread limit"
     pace.worked()
@@ -32,8 +69,13 @@ def test_one_that_backs_off_says_since_when_and_until_when() -> None:
 
 
 def test_nothing_that_waits_is_nothing_to_say() -> None:
-    assert _waiting([report("executor", waiting=0), report("worker", facts=3)]) == []
+    assert _waiting([report(waiting=0)]) == []
 
 
 def test_a_list_that_stopped_at_the_limit_is_told_with_its_line() -> None:
-    assert _stopped([report("connectors", stopped=["100 rows in a row"]), report("executor")]) == ["100 rows in a row"]
+    assert _stopped(
+        [
+            {"role": "connectors", "state": "running", "figures": {"ninjaone": {"stopped": ["100 rows in a row"]}}},
+            report(),
+        ]
+    ) == ["100 rows in a row"]

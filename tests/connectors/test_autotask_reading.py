@@ -9,7 +9,6 @@ import orjson
 import pytest
 import pytest_asyncio
 
-from connectors.autotask.budget import BudgetReader
 from connectors.autotask.client import counted, eq
 from connectors.autotask.companies import NoCompanies
 from connectors.autotask.observation import TicketPublisher
@@ -227,32 +226,6 @@ async def test_no_company_at_all_is_a_missing_right_and_not_an_empty_list(it: La
     with pytest.raises(NoCompanies):
         await poller(it).poll_companies()
     assert it.log.publications == []
-
-
-async def test_the_budget_is_read_and_bulk_work_stops_before_the_vendor_slows_down(it: Lab) -> None:
-    reader = BudgetReader(it.client)
-    assert (await reader.refreshed()).bulk_allowed
-    await it.api.switch(neighbour=4_700, latency_scale=0.0)
-    assert (await reader.refreshed()).bulk_allowed, "three minutes are not over"
-    await it.api.control("POST", "clock", advance=181)
-    reading = await reader.refreshed()
-    assert not reading.bulk_allowed
-    assert reading.notes_allowed
-    assert 0.47 <= reading.ratio < 0.48
-
-
-async def test_our_own_calls_count_between_two_readings(it: Lab) -> None:
-    await it.api.switch(hourly_limit=200, latency_scale=0.0)
-    reader = BudgetReader(it.client)
-    before = await reader.read()
-    for _ in range(5):
-        await it.client.get("Tickets", 1)
-    current = reader.budget()
-    assert current is not None
-    assert current.used == before.used + 5
-    mark = await it.mark()
-    assert (await reader.refreshed()).used == before.used + 6, "5 of 200 are more than 1 %, so it is asked anew"
-    assert await it.made(mark) == ["GET ThresholdInformation"]
 
 
 async def test_the_loops_wait_while_the_gate_is_closed_and_call_nothing(it: Lab) -> None:

@@ -210,6 +210,23 @@ async def test_other_integrations_use_the_same_budget(api: Api) -> None:
     assert (await api.ok("GET", "ThresholdInformation"))["currentTimeframeRequestCount"] == 4001
 
 
+async def test_a_neighbour_with_a_rate_fills_the_hour_evenly_and_leaves_it_evenly(api: Api) -> None:
+    async def used() -> int:
+        return (await api.ok("GET", "ThresholdInformation"))["currentTimeframeRequestCount"]
+
+    await api.switch(neighbour_requests_per_hour=6000)
+    assert await used() <= 2
+    await api.control("POST", "clock", advance=1800)
+    assert 3000 <= await used() <= 3004
+    await api.switch(neighbour_requests_per_hour=0)
+    await api.control("POST", "clock", advance=1800)
+    assert 3000 <= await used() <= 3005
+    await api.control("POST", "clock", advance=900)
+    assert 1500 <= await used() <= 1506
+    await api.control("POST", "clock", advance=3600)
+    assert await used() <= 7
+
+
 @pytest.mark.parametrize("status", [429, 500])
 async def test_beyond_the_hourly_limit_every_request_is_turned_away(api: Api, status: int) -> None:
     await api.switch(neighbour=10_000, over_limit_status=status, retry_after=30, latency_scale=0)

@@ -1,7 +1,8 @@
 """One executor as a process of its own, for tests that kill it: ``python -m tests.kafka.executor_host <JSON>``.
 
-A file in ``folder`` named ``closed`` closes the gate; one named ``stall`` ends the fetching of its consumer, silently. ``crash``: ``[point, n]`` sends SIGKILL to itself when the point is
-passed for the n-th time.
+A file in ``folder`` named ``closed`` closes the gate; one named ``stall`` ends the fetching of its consumer, silently.
+``crash``: ``[point, n]`` sends SIGKILL to itself when the point is passed for the n-th time, ``sleep``: SIGSTOP.
+``times.<name>.json`` tells when attempts were written and calls began.
 """
 
 from __future__ import annotations
@@ -49,14 +50,16 @@ def now() -> int:
     return time.time_ns() // 1_000_000
 
 
-def crashing(crash: list[Any] | None):
-    left = [crash[1] if crash else 0]
+def hurting(crash: list[Any] | None, sleep: list[Any] | None, passed: list[tuple[str, float]]):
+    left = {signal.SIGKILL: [*(crash or ["", 0])], signal.SIGSTOP: [*(sleep or ["", 0])]}
 
     def at(point: str) -> None:
-        if crash and point == crash[0]:
-            left[0] -= 1
-            if left[0] == 0:
-                os.kill(os.getpid(), signal.SIGKILL)
+        passed.append((point, time.time()))
+        for number, plan in left.items():
+            if point == plan[0]:
+                plan[1] -= 1
+                if plan[1] == 0:
+                    os.kill(os.getpid(), number)
 
     return at
 
@@ -84,9 +87,14 @@ async def host(given: dict[str, Any]) -> None:
         timeouts=Timeouts(connect=2.0, read=3.0, total=4.0),
         retries=Retries(attempts=1),
     )
+    passed: list[tuple[str, float]] = []
     async with client:
         executor = Executor(
-            settings, effects=AutotaskEffects(client), gate=gate, now=now, at=crashing(given.get("crash"))
+            settings,
+            effects=AutotaskEffects(client),
+            gate=gate,
+            now=now,
+            at=hurting(given.get("crash"), given.get("sleep"), passed),
         )
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, executor.stop)
         running = asyncio.create_task(executor.run())
@@ -97,6 +105,7 @@ async def host(given: dict[str, Any]) -> None:
                 executor._consumer._fetcher._fetch_task.cancel()
             figures.with_suffix(".new").write_text(json.dumps(executor.figures()))
             figures.with_suffix(".new").rename(figures)
+            (folder / f"times.{given['name']}.json").write_text(json.dumps(passed))
         await running
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import random
 import signal
 from collections.abc import AsyncIterator, Iterator
@@ -13,6 +14,7 @@ import pytest
 from connectors.sandbox.serve import RunningSandbox, sandbox_in_thread
 from schemas.topics import DEAD_LETTERS, TICKET_COMMANDS
 from streams.broker import EmbeddedBroker
+from streams.executor.work import FRESH_S
 from streams.readers import read_all
 from tests.kafka.executor_run import Run, executor_run
 
@@ -138,6 +140,58 @@ async def test_a_sleeping_executor_that_was_replaced_begins_no_call(run: Run) ->
     await one_ticket_each(run, range(8))
     assert len(await run.calls()) == 8
     assert len(await run.outcomes()) == 8
+
+
+async def test_asleep_between_its_last_look_and_the_write_it_writes_late_and_that_heals_to_one_open_ticket(
+    run: Run,
+) -> None:
+    """What no protocol with this vendor can exclude: the write of a process that was replaced in its sleep."""
+    sleeper = run.start("a", sleep=["calling", 3])
+    await sleeper.owns()
+    await run.send([run.create(number) for number in range(3)])
+    # It sleeps with its third call in hand; whoever takes over looks first, finds nothing there, and creates.
+    host = run.start("b")
+    await run.all_settled()
+    await one_ticket_each(run, range(3))
+    sleeper.signal(signal.SIGCONT)
+    assert await sleeper.ended() == 70, sleeper.tail()
+    tickets = await run.tickets()
+    assert sorted(tickets.values()) == [1, 1, 2], "the sleeper's write was not late: nothing was shown"
+    doubled = next(identity for identity, count in tickets.items() if count == 2)
+    for _ in range(150):
+        if host.figures().get("doubled_tickets"):
+            break
+        await asyncio.sleep(0.1)
+    assert host.figures()["doubled_tickets"] == 1, host.tail()
+    assert [event.data.incident for event in await run.outcomes() if event.data.reason == "DoubledTicket"] == [doubled]
+    for number in range(3):
+        assert await run.open_tickets(run.create(number).external_id) == 1
+
+
+async def test_from_the_attempt_on_record_to_the_write_at_the_vendor_it_is_milliseconds(run: Run) -> None:
+    host = run.start("a")
+    await host.owns()
+    # The first command reads names of the tenant before it writes; they are kept for the others.
+    await run.send([run.create(0)])
+    await run.all_settled()
+    for number in range(1, 41):
+        await run.send([run.create(number)])
+        await asyncio.sleep(0.05)
+    await run.all_settled()
+    await asyncio.sleep(0.3)
+    passed = json.loads((run.folder / "times.a.json").read_text())[3:]
+    arrived = sorted(call["t"] for call in await run.calls())[1:]
+    written = [at for point, at in passed if point == "attempt_written"]
+    looked = [at for point, at in passed if point == "calling"]
+    spans = {
+        "attempt on record to write": sorted(then - at for at, then in zip(written, arrived, strict=True)),
+        "last look to write": sorted(then - at for at, then in zip(looked, arrived, strict=True)),
+    }
+    for name, span in spans.items():
+        print(f"{name}: p50 {span[20] * 1000:.1f} ms, longest of {len(span)} {span[-1] * 1000:.1f} ms")
+    assert spans["last look to write"][20] < 0.1
+    # An attempt older than FRESH_S is written anew before the call, so this is what the design bounds.
+    assert spans["attempt on record to write"][20] < FRESH_S
 
 
 async def test_asleep_in_the_middle_of_a_call_it_says_nothing_when_it_wakes(run: Run) -> None:

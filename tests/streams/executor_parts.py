@@ -11,8 +11,16 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from connectors.ports import CallsSuspended, Effect, Verdict
-from schemas.commands import Command, CompleteTicket, CreateTicket, ResetAlert, UpsertConfigurationItem, WithdrawCommand
+from connectors.ports import Allowance, CallsSuspended, Effect, Verdict
+from schemas.commands import (
+    AppendTicketNote,
+    Command,
+    CompleteTicket,
+    CreateTicket,
+    ResetAlert,
+    UpsertConfigurationItem,
+    WithdrawCommand,
+)
 from schemas.facts import CommandSettled
 from schemas.topics import TICKET_COMMANDS
 from streams.executor.attempt import Attempt, Remembered, key_of
@@ -56,6 +64,21 @@ def complete(number: int, *, key: str | None = None, organization: int | None = 
         ticket_id=number,
         status="Complete",
         resolution="r",
+    )
+
+
+def note(number: int, *, key: str | None = None, organization: int | None = 1) -> AppendTicketNote:
+    incident = f"ls.{key or number}.{number:032x}"
+    return AppendTicketNote(
+        key=key or str(number),
+        effect_key=f"{incident}#note",
+        mark="ls-1",
+        incident=incident,
+        organization_id=organization,
+        ticket_id=number,
+        title="t",
+        text="x",
+        note_type="n",
     )
 
 
@@ -248,6 +271,7 @@ class Bench:
         self.figures = Figures()
         self.topic: list[Entry] = []
         self.crash_at: str | None = None
+        self.allowance = Allowance()
         self.settings = ExecutorSettings(
             kafka=KafkaOptions(bootstrap_servers="127.0.0.1:1"), commands=commands, window=window
         )
@@ -274,6 +298,7 @@ class Bench:
             jitter=lambda: 1.0,
             at=self._at,
             figures=self.figures,
+            allowance=lambda: self.allowance,
         )
         self.time.busy = lambda: bool(engine._calls or engine._others)
         return engine

@@ -8,11 +8,12 @@ from itertools import pairwise
 
 import pytest
 
-from connectors.ports import CallsSuspended, Effect, Verdict
+from connectors.ports import Allowance, CallsSuspended, Effect, Verdict
+from schemas.commands import Lane
 from schemas.topics import DEVICE_COMMANDS, NINJAONE_COMMANDS
 from streams.executor import work
 from streams.executor.attempt import Attempt, position_key
-from tests.streams.executor_parts import DONE, Bench, complete, create, item, reset, withdraw
+from tests.streams.executor_parts import DONE, Bench, complete, create, item, note, reset, withdraw
 
 UNKNOWN = Effect(verdict=Verdict.UNKNOWN, reason="TimedOut", detail="no answer within 30 s", calls=1)
 TRANSIENT = Effect(verdict=Verdict.TRANSIENT, reason="ConnectionRefused", calls=1)
@@ -177,6 +178,53 @@ async def test_time_in_which_the_connection_was_closed_is_not_a_commands_own_try
     assert bench.outcome_of("c0").outcome == "Deferred"
 
 
+async def test_in_an_outage_of_the_vendor_nothing_is_deferred_and_all_goes_out_as_soon_as_it_is_over(
+    bench: Bench,
+) -> None:
+    bench.vendor.performing = lambda command, count: UNKNOWN if bench.time.seconds < 3600 else DONE
+    bench.vendor.looking = lambda command, count: TRANSIENT if bench.time.seconds < 3600 else None
+    for number in range(6):
+        bench.send(create(number))
+    await bench.run(3600)
+    assert bench.outcomes.facts == []
+    assert len(bench.vendor.calls) < 200, "one call at a time, ever further apart, up to 30 s"
+    await bench.run(120)
+    assert {fact.outcome for fact in bench.outcomes.facts} == {"Succeeded"}
+    assert len(bench.outcomes.facts) == 6
+
+
+async def test_what_is_withdrawn_in_an_outage_opens_nothing_when_it_is_over(bench: Bench) -> None:
+    bench.vendor.performing = lambda command, count: UNKNOWN
+    bench.vendor.looking = lambda command, count: TRANSIENT
+    for number in range(4):
+        bench.send(create(number))
+    await bench.run(1200)
+    for number in range(4):
+        bench.send(withdraw(f"c{number}", key=str(number)))
+    bench.vendor.performing, bench.vendor.looking = (lambda command, count: DONE), (lambda command, count: None)
+    made = len(bench.vendor.made("perform"))
+    await bench.run(120)
+    assert {bench.outcome_of(f"c{number}").outcome for number in range(4)} == {"Withdrawn"}
+    assert len(bench.vendor.made("perform")) == made
+
+
+async def test_a_lane_without_budget_waits_is_shown_with_since_and_why_and_goes_on_afterwards(bench: Bench) -> None:
+    bench.allowance = Allowance(lanes=frozenset(Lane) - {Lane.NOTE, Lane.ITEM}, why="hourly budget: 7600 of 10000")
+    bench.send(note(1))
+    bench.send(note(2))
+    bench.send(create(3))
+    began = bench.time.now()
+    await bench.run(60)
+    assert bench.vendor.made("perform") == [create(3).effect_key]
+    shown = bench.engine.figures()
+    assert (shown["held"], shown["held_why"]) == ({"note": 2}, "hourly budget: 7600 of 10000")
+    assert 0 <= shown["held_since"] - began <= 1000
+    bench.allowance = Allowance()
+    await bench.run(5)
+    assert len(bench.vendor.made("perform")) == 3
+    assert bench.engine.figures()["held_since"] is None
+
+
 async def test_an_effect_deferred_as_unknown_is_looked_up_by_the_next_command_that_wants_it(bench: Bench) -> None:
     bench.vendor.performing = lambda command, count: UNKNOWN
     bench.vendor.looking = lambda command, count: TRANSIENT if bench.time.seconds < 650 else FOUND
@@ -302,6 +350,84 @@ async def test_a_withdrawal_of_an_unknown_effect_or_of_a_settled_command_is_too_
     await bench.run(20)
     assert {bench.outcome_of(command_id).reason for command_id in ("c2", "c3")} == {"TooLate"}
     assert bench.outcome_of("c0").outcome == "Succeeded"
+
+
+async def test_a_withdrawal_of_an_unknown_effect_waits_for_the_look_up_and_counts_where_nothing_is_in_place(
+    bench: Bench,
+) -> None:
+    bench.vendor.performing = lambda command, count: UNKNOWN
+    bench.send(create(1))
+    await bench.run(5)
+    bench.send(withdraw("c0"))
+    await bench.run(5)
+    assert bench.outcomes.facts == []
+    await bench.run(20)
+    assert (bench.outcome_of("c0").outcome, bench.outcome_of("c0").reason) == ("Withdrawn", "AlertReset")
+    assert bench.outcome_of("c1").outcome == "Succeeded"
+    assert len(bench.vendor.made("perform")) == 1, "what is no longer wanted is not called for again"
+    assert bench.engine.window.position == 2
+
+
+async def test_after_a_withdrawal_by_look_up_the_same_effect_is_called_for_straight_away(bench: Bench) -> None:
+    bench.vendor.performing = lambda command, count: UNKNOWN if count == 1 else DONE
+    bench.send(create(1))
+    await bench.run(5)
+    bench.send(withdraw("c0"))
+    await bench.run(20)
+    bench.send(create(1), command_id="again")
+    await bench.run(5)
+    assert bench.outcome_of("again").how == "Called"
+    assert len(bench.vendor.made("look_up")) == 1
+
+
+async def test_a_withdrawal_that_comes_during_a_call_that_does_nothing_counts(bench: Bench) -> None:
+    async def slow(command, count):
+        bench.send(withdraw("c0"))
+        await passed(bench, 3)
+        return TRANSIENT
+
+    bench.vendor.performing = slow
+    bench.send(create(1))
+    await bench.run(10)
+    assert bench.outcome_of("c0").outcome == "Withdrawn"
+    assert bench.outcome_of("c1").outcome == "Succeeded"
+    assert len(bench.vendor.made("perform")) == 1
+
+
+async def test_a_withdrawal_whose_look_ups_fail_ends_with_its_command_deferred(bench: Bench) -> None:
+    bench.vendor.performing = lambda command, count: UNKNOWN
+    bench.vendor.looking = lambda command, count: TRANSIENT
+    bench.send(create(1))
+    await bench.run(5)
+    bench.send(withdraw("c0"))
+    await bench.run(700)
+    assert bench.outcome_of("c0").outcome == "Deferred"
+    assert bench.outcome_of("c1").reason == "TooLate"
+    assert bench.engine.window.position == 2
+
+
+async def test_a_withdrawal_of_a_withdrawal_or_of_itself_waits_for_nothing(bench: Bench) -> None:
+    bench.vendor.performing = lambda command, count: UNKNOWN
+    bench.send(create(1))
+    await bench.run(5)
+    bench.send(withdraw("c0"))
+    bench.send(withdraw("c1"))
+    bench.send(withdraw("c3"))
+    await bench.run(5)
+    assert {bench.outcome_of(command_id).reason for command_id in ("c2", "c3")} == {"TooLate"}
+
+
+async def test_a_waiting_withdrawal_survives_a_restart(bench: Bench) -> None:
+    bench.vendor.performing = lambda command, count: UNKNOWN
+    bench.send(create(1))
+    await bench.run(5)
+    bench.send(withdraw("c0"))
+    await bench.run(5)
+    bench.restart()
+    await bench.run(30)
+    assert bench.outcome_of("c0").outcome == "Withdrawn"
+    assert bench.outcome_of("c1").outcome == "Succeeded"
+    assert len(bench.vendor.made("perform")) == 1
 
 
 async def test_a_command_in_back_off_whose_call_surely_did_nothing_can_be_withdrawn(bench: Bench) -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from schemas.commands import Command, Lane, RetireConfigurationItem
 from streams.executor.window import Window, order_keys
-from tests.streams.executor_parts import complete, create, entry, item, reset
+from tests.streams.executor_parts import complete, create, entry, item, note, reset
 
 
 def window_of(*commands: Command, capacity: int = 1000) -> Window:
@@ -267,3 +267,36 @@ def test_a_later_lane_goes_only_when_the_earlier_lanes_are_empty(kinds: list[str
         lanes.append(chosen.command.lane)
     assert lanes == sorted(lanes)
     assert len(lanes) == len(kinds)
+
+
+WITHOUT_BULK = frozenset(Lane) - {Lane.NOTE, Lane.ITEM}
+
+
+def test_a_lane_that_may_not_call_waits_and_the_others_go_on() -> None:
+    window = window_of(item("1"), note(2), create(3), complete(4))
+    chosen = [window.pick(0, WITHOUT_BULK) for _ in range(3)]
+    assert [one.offset if one else None for one in chosen] == [3, 2, None]
+    assert window.pick(0).offset == 1
+
+
+def test_a_note_that_waits_for_the_budget_does_not_hold_back_the_close_behind_it() -> None:
+    window = window_of(note(1), note(2), complete(2))
+    assert window.pick(0, WITHOUT_BULK).offset == 1
+    window.finish(1, now=0)
+    assert window.pick(0, WITHOUT_BULK).offset == 2
+    assert window.pick(0, WITHOUT_BULK) is None
+
+
+def test_a_note_counts_as_a_note_again_once_what_was_urgent_behind_it_is_withdrawn() -> None:
+    window = window_of(note(1), note(1), complete(1))
+    assert window.take_back("c2") is not None
+    window.finish(2, now=0)
+    window.pick(0, WITHOUT_BULK)
+    window.finish(0, now=0)
+    assert window.pick(0, WITHOUT_BULK) is None
+
+
+def test_a_create_keeps_its_turn_although_a_close_waits_behind_it() -> None:
+    commands = [create(number, key="7", organization=1) for number in range(3)]
+    window = window_of(*commands, complete(9, key="7", organization=1), create(4, organization=2))
+    assert picked(window, 2) == [0, 4]
