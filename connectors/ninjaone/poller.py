@@ -18,7 +18,7 @@ from connectors.ninjaone.alertbook import AlertBook
 from connectors.ninjaone.client import ActivitiesRead, Listing, NinjaOneClient
 from connectors.ninjaone.conditions import Conditions
 from connectors.ninjaone.directory import Directory
-from connectors.ninjaone.intake import Intake
+from connectors.ninjaone.intake import ACTIVITIES, Intake
 from connectors.ninjaone.translate import Meaning, alert_gone, alert_observed, concerns_us, meaning
 from connectors.ninjaone.unreadable import UnreadableRows
 from connectors.ports import Log, Now, Publication
@@ -28,7 +28,6 @@ from schemas.ninjaone import ActivityRow, AlertRow, RowError, milliseconds
 
 log = logging.getLogger(__name__)
 
-ACTIVITIES = "/ninjaone/activities"
 ALERTS = "/ninjaone/alerts"
 _CURSOR = "ninjaone.activities"
 #: How far, in ms of the vendor's clock, the cursor stays behind the newest activity.

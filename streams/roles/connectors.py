@@ -138,7 +138,7 @@ class ConnectorsRole:
         side.handle = connector.webhook.handle
         works = [connector.run()]
         if webhook.public_url:
-            works.append(self._keep_setting_up(side, gate, set_up))
+            works.append(self._keep_setting_up(side, gate, set_up, connector.intake.webhook_fell_silent))
         side.running = asyncio.create_task(_together(*works))
 
     def _begin_autotask(self, side: _Side) -> None:
@@ -182,13 +182,27 @@ class ConnectorsRole:
         side.figures = lambda: _budget(poller)
         side.running = asyncio.create_task(_closing(client, _together(*works)))
 
-    async def _keep_setting_up(self, side: _Side, gate: ConnectionGate, set_up: Callable[[], Awaitable[str]]) -> None:
+    async def _keep_setting_up(
+        self,
+        side: _Side,
+        gate: ConnectionGate,
+        set_up: Callable[[], Awaitable[str]],
+        fell_silent: Callable[[], bool] | None = None,
+    ) -> None:
+        """Set the webhook up, and once more whenever ``fell_silent`` says so (``None``: the vendor tells by itself)."""
         while True:
             await gate.opened()
             try:
                 side.webhook = await set_up()
                 log.info("%s", side.webhook)
-                return
+                if fell_silent is None:
+                    return
+                while not fell_silent():
+                    await self._here.clock.sleep(SET_UP_AGAIN_S)
+                log.warning(
+                    "webhook: NinjaOne pushed none of the last alerts and may have switched it off; set up again"
+                )
+                continue
             except (WebhookRefused, CallFailed, CallsSuspended) as error:
                 side.webhook = str(error)
                 log.warning("webhook: %s; polling goes on, and this is tried again", error)
