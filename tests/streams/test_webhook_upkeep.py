@@ -35,7 +35,7 @@ class Upkeep:
 
 async def test_it_is_put_again_only_after_it_fell_silent(caplog):
     upkeep, puts = Upkeep(naps=4), []
-    silence = iter([False, False, True, False, False])
+    silence = iter([False, False, True, *[False] * 9])
 
     async def set_up():
         puts.append(upkeep.naps)
