@@ -38,6 +38,7 @@ class NinjaOneConnector:
     poller: AlertPoller
     looks: Looks
     webhook: NinjaOneWebhook
+    intake: Intake
     gate: Gate
     sleep: Sleep
     jitter: Jitter
@@ -89,6 +90,7 @@ class NinjaOneConnector:
             poller=poller,
             looks=looks,
             webhook=NinjaOneWebhook(intake, log_=log, config=webhook),
+            intake=intake,
             gate=gate,
             sleep=sleep,
             jitter=jitter,

@@ -13,6 +13,12 @@ from connectors.ports import Now, Publication
 from schemas.facts import AlertReset, AlertTriggered
 from schemas.ninjaone import ActivityRow, RowError
 
+#: The source of what the poll brought.
+ACTIVITIES = "/ninjaone/activities"
+
+#: One alert may well be polled while its delivery is under way; three in a row without any delivery are not.
+_SILENT_FROM = 3
+
 
 class Recent:
     """The ids of activities that were published lately, bounded: 20,000 cover any overlap of five minutes."""
@@ -59,6 +65,22 @@ class Intake:
         self._on_device = on_device
         self._on_organizations = on_organizations
         self.recent = Recent()
+        #: Alert activities in a row that the poll brought, while no delivery came.
+        self._polled = 0
+
+    def delivered(self) -> None:
+        """A delivery of the webhook came, whatever it said."""
+        self._polled = 0
+
+    def webhook_fell_silent(self) -> bool:
+        """Whether the poll brought several alerts that a webhook should have pushed; begins to count anew when so.
+
+        NinjaOne switches off webhooks that fail, tells nobody and has no way to ask, so silence is the only sign.
+        """
+        if self._polled < _SILENT_FROM:
+            return False
+        self._polled = 0
+        return True
 
     async def publication(
         self, row: ActivityRow, *, source: str, quick: bool, located: bool = True
@@ -91,6 +113,8 @@ class Intake:
     def published(self, publication: Publication) -> None:
         """Remember what Kafka has acknowledged."""
         fact = publication.fact
+        if publication.source == ACTIVITIES:
+            self._polled += 1
         if isinstance(fact, AlertTriggered):
             self._book.raised(
                 fact.uid,

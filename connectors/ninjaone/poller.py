@@ -18,7 +18,7 @@ from connectors.ninjaone.alertbook import AlertBook
 from connectors.ninjaone.client import ActivitiesRead, Listing, NinjaOneClient
 from connectors.ninjaone.conditions import Conditions
 from connectors.ninjaone.directory import Directory
-from connectors.ninjaone.intake import Intake
+from connectors.ninjaone.intake import ACTIVITIES, Intake
 from connectors.ninjaone.translate import Meaning, alert_gone, alert_observed, concerns_us, meaning
 from connectors.ninjaone.unreadable import UnreadableRows
 from connectors.ports import Log, Now, Publication
@@ -28,13 +28,14 @@ from schemas.ninjaone import ActivityRow, AlertRow, RowError, milliseconds
 
 log = logging.getLogger(__name__)
 
-ACTIVITIES = "/ninjaone/activities"
 ALERTS = "/ninjaone/alerts"
 _CURSOR = "ninjaone.activities"
 #: How far, in ms of the vendor's clock, the cursor stays behind the newest activity.
 _OVERLAP_MS = 300_000
 #: How many rounds an activity waits for a device that cannot be read before it is published without its organization.
 _PATIENCE = 5
+#: Failures that say nothing about the host's other lists: pages that do not add up, and an end point that answers 5xx.
+_OF_ONE_LIST = frozenset({Situation.BROKEN_BODY, Situation.SERVER_ERROR})
 _BATCH = 500
 
 
@@ -109,10 +110,13 @@ class AlertPoller:
         try:
             return await self._client.activities_above(cursor, keep=concerns_us)
         except CallFailed as failure:
-            if failure.kind is not Kind.PERMANENT and failure.situation is not Situation.BROKEN_BODY:
+            if failure.kind is not Kind.PERMANENT and failure.situation not in _OF_ONE_LIST:
                 raise
-            # A refusal or pages that do not add up concern this one list: the alert list still tells what is active.
+            # It concerns this one list: the alert list still tells what is active.
             failures.append(failure)
+            if failure.situation is Situation.SERVER_ERROR:
+                # But a host in trouble is not believed when it says that something is over.
+                self._book.forget_missing()
             return ActivitiesRead(rows=(), marks=(), unreadable=())
 
     async def _publish_round(self, read: ActivitiesRead, failures: list[CallFailed]) -> tuple[bool, set[int]]:

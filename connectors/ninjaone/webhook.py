@@ -49,6 +49,7 @@ class NinjaOneWebhook:
         if not compare_digest(headers.get(self._header, "").encode(), self._secret):
             log.warning("webhook ninjaone: a delivery without the right %s header was refused", self._header)
             return 401, f"the header {self._header} is missing or wrong"
+        self._intake.delivered()
         try:
             async with asyncio.timeout(self._seconds + 4.0):
                 return await self._take(headers, body)

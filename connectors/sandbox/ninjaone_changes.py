@@ -13,6 +13,7 @@ from connectors.sandbox.ninjaone_df import parse_date
 from connectors.sandbox.ninjaone_errors import ApiError
 from connectors.sandbox.ninjaone_inventory import known_device
 from connectors.sandbox.ninjaone_paging import json_object
+from connectors.sandbox.ninjaone_shapes import DEVICE_SHAPES
 from connectors.sandbox.ninjaone_store import Store
 from connectors.sandbox.routing import Routes
 from connectors.sandbox.settings import Settings
@@ -67,6 +68,10 @@ class ChangesApi:
     def patch(self, call: Call) -> Answer:
         device = known_device(self._store, call)
         changes = {key: value for key, value in json_object(call).items() if key in _WRITABLE}
+        for key, value in changes.items():
+            shape = DEVICE_SHAPES.get(key)
+            if value is not None and shape is not None and not shape.accepts(value):
+                raise ApiError(400, f"{key} must be {shape.words}")
         self._check_places(device, changes)
         if not call.stale:
             change_device(self._store, self._emit, device, changes, by="api")

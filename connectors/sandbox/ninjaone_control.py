@@ -55,8 +55,10 @@ class Control:
 
     async def raise_alert(self, request: Request) -> Response:
         """``{deviceId, sourceType, ..., uid?, push?} -> {uid, activityId}``."""
+        before = self._store.last_activity_id()
         alert = self._alerts.trigger(await control_body(request))
-        return control_json({"uid": alert["uid"], "activityId": self._store.last_activity_id()})
+        after = self._store.last_activity_id()
+        return control_json({"uid": alert["uid"], "activityId": after if after != before else None})
 
     async def clear_alert(self, request: Request) -> Response:
         """``{statusCode?, message?, push?}``."""

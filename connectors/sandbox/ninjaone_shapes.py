@@ -102,7 +102,7 @@ DEVICE_SHAPES: Mapping[str, Shape] = {
         _TEXT,
     ),
     **dict.fromkeys(["created", "lastContact", "lastUpdate", "cpuMhz", "memorySize", "cpuCores"], _COUNT),
-    **dict.fromkeys(["userData", "os", "system", "memory", "customFields"], _OBJECT),
+    **dict.fromkeys(["userData", "warranty", "os", "system", "memory", "customFields"], _OBJECT),
     "maintenance": _WINDOW,
     **dict.fromkeys(["tags", "ipAddresses", "macAddresses"], _TEXTS),
     **dict.fromkeys(["notes", "processors", "volumes", "disks", "interfaces", "software", "services"], _OBJECTS),

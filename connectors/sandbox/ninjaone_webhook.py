@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -145,7 +146,11 @@ class Webhook:
 
 
 def _check_url(url: Any) -> None:
-    parts = urlsplit(url) if isinstance(url, str) else None
+    try:
+        parts = urlsplit(url) if isinstance(url, str) and not re.search(r"\s", url) else None
+        _ = parts and parts.port
+    except ValueError:
+        parts = None
     if parts is None or not parts.hostname or parts.scheme not in ("http", "https"):
         raise ApiError(400, "url must be an absolute https address")
     # Plain http is for receivers on this machine only, so that a sandbox never sends a token in the clear elsewhere.
@@ -176,6 +181,9 @@ def _check_lists(body: Row) -> None:
     )
     if not named:
         raise ApiError(400, "headers must be a list of {name, value}")
+    for header in headers:
+        if not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", header["name"]) or re.search(r"[\r\n\0]", header["value"]):
+            raise ApiError(400, f"headers: {header['name']!r} cannot be sent as a header of one line")
     organizations = body.get("organizationIds") or []
     if not isinstance(organizations, list) or not all(isinstance(item, int) for item in organizations):
         raise ApiError(400, "organizationIds must be a list of numbers")

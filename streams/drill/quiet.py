@@ -60,7 +60,7 @@ async def undecided(options: KafkaOptions, agent: str) -> str:
     placed: dict[tuple[str, int], int] = {}
     async for record in read_all(options, AGENT_STATE[agent]):
         if record.key == POSITIONS_KEY and record.value is not None:
-            for topic, offset in decode_positions(record.value).items():
+            for topic, offset in decode_positions(record.value)[0].items():
                 placed[topic, record.partition] = offset
     ends = await end_offsets(options, *AGENT_INPUTS[agent], isolation="read_uncommitted")
     behind = {place: end - placed.get(place, 0) for place, end in ends.items() if end > placed.get(place, 0)}

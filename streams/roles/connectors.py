@@ -7,6 +7,7 @@ import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import uvicorn
@@ -142,7 +143,9 @@ class ConnectorsRole:
         side.handle = connector.webhook.handle
         works = [connector.run()]
         if webhook.public_url:
-            works.append(self._keep_setting_up(side, gate, set_up))
+            works.append(
+                self._keep_setting_up(side, gate, set_up, partial(self._silent, connector.intake.webhook_fell_silent))
+            )
         side.running = asyncio.create_task(_together(*works))
 
     def _begin_autotask(self, side: _Side) -> None:
@@ -186,7 +189,7 @@ class ConnectorsRole:
                         raise WebhookRefused("; ".join(state.findings) or "Autotask does not deliver yet")
                     return f"Autotask sends ticket changes to {url}"
 
-                works.append(self._keep_setting_up(side, gate, set_up, LOOK_AGAIN_S))
+                works.append(self._keep_setting_up(side, gate, set_up, partial(here.clock.sleep, LOOK_AGAIN_S)))
         side.figures = lambda: _budget(poller)
         side.running = asyncio.create_task(_closing(client, _together(*works)))
 
@@ -200,24 +203,31 @@ class ConnectorsRole:
         side: _Side,
         gate: ConnectionGate,
         set_up: Callable[[], Awaitable[str]],
-        again: float | None = None,
+        due: Callable[[], Awaitable[None]],
     ) -> None:
-        """Set the webhook up, ``again`` after so many seconds (``None``: not), and whenever calls may go out again.
+        """Set the webhook up, anew once ``due`` returns, and whenever calls may go out again after a stop.
 
         A vendor that deactivates the user switches the user's webhooks off, and they stay off when the user is back.
         """
         while True:
             await gate.opened()
-            wait = again
+            waiting = due
             try:
                 told, side.webhook = side.webhook, await set_up()
                 if side.webhook != told:
                     log.info("%s", side.webhook)
             except (WebhookRefused, CallFailed, CallsSuspended) as error:
                 refused = isinstance(error, CallFailed) and error.kind is Kind.PERMANENT
-                side.webhook, wait = str(error), LOOK_AGAIN_S if refused else SET_UP_AGAIN_S
+                side.webhook = str(error)
+                waiting = partial(self._here.clock.sleep, LOOK_AGAIN_S if refused else SET_UP_AGAIN_S)
                 log.warning("webhook: %s; polling goes on, and this is tried again", error)
-            await self._first([gate.reopened(), *([self._here.clock.sleep(wait)] if wait is not None else [])])
+            await self._first([gate.reopened(), waiting()])
+
+    async def _silent(self, fell_silent: Callable[[], bool]) -> None:
+        """Return when NinjaOne pushed none of the alerts that the poll found: it tells nobody that it stopped."""
+        while not fell_silent():
+            await self._here.clock.sleep(SET_UP_AGAIN_S)
+        log.warning("webhook: NinjaOne pushed none of the last alerts and may have switched it off; set up again")
 
     async def _first(self, works: Sequence[Awaitable[None]]) -> None:
         tasks = [asyncio.ensure_future(work) for work in works]

@@ -208,3 +208,23 @@ async def test_an_app_that_may_not_use_client_credentials_is_told_so(error):
         result = await probe(made.config, now=made.now, sleep=made.naps, jitter=lambda: 0.5)
         assert result.failed.step == "scope"
         assert "client credentials" in result.line
+
+
+async def test_a_webhook_that_fell_silent_is_noticed_by_the_third_alert_that_the_poll_brings():
+    async with other_bench() as (other, made), started(made) as connector, receiving(made, connector) as client:
+        await connector.poller.poll()
+        other.trigger(1)
+        other.trigger(2)
+        await connector.poller.poll()
+        assert not connector.intake.webhook_fell_silent()
+        other.write("SYSTEM", "X")
+        await client.post("/webhooks/ninjaone", json=other.activities[-1], headers={"X-Lockstep-Token": TOKEN})
+        other.trigger(3)
+        await connector.poller.poll()
+        assert not connector.intake.webhook_fell_silent()
+        await client.post("/webhooks/ninjaone", json=other.activities[-1], headers={"X-Lockstep-Token": "a stranger's"})
+        other.trigger(4)
+        other.trigger(5)
+        await connector.poller.poll()
+        assert connector.intake.webhook_fell_silent()
+        assert not connector.intake.webhook_fell_silent()

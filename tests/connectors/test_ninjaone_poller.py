@@ -226,11 +226,12 @@ async def test_activities_go_out_while_the_alert_list_is_broken():
         assert (fact.uid, fact.source_type) == (uid, None)
 
 
-async def test_what_is_active_is_told_while_the_activities_are_broken():
+@pytest.mark.parametrize("code", [404, 500])
+async def test_what_is_active_is_told_while_the_activities_are_broken(code):
     async with bench() as made, started(made) as connector:
         await connector.poller.poll()
         uid = await made.lab.alert()
-        await made.lab.fault("status", count=-1, match={"path": "/v2/activities"}, params={"code": 404})
+        await made.lab.fault("status", count=-1, match={"path": "/v2/activities"}, params={"code": code})
         for _ in range(3):
             with pytest.raises(CallFailed):
                 await connector.poller.poll()
@@ -238,6 +239,21 @@ async def test_what_is_active_is_told_while_the_activities_are_broken():
         await made.lab.control("DELETE", "faults")
         await connector.poller.poll()
         assert uids(made.log.facts(AlertTriggered)) == [uid]
+
+
+async def test_a_host_in_trouble_is_not_believed_that_an_alert_is_over():
+    async with bench() as made, started(made) as connector:
+        uid = await made.lab.alert()
+        await connector.poller.poll()
+        vanish(made, uid)
+        await made.lab.fault("status", count=-1, match={"path": "/v2/activities"}, params={"code": 503})
+        for _ in range(4):
+            with pytest.raises(CallFailed):
+                await connector.poller.poll()
+        assert made.log.facts(AlertGone) == []
+        await made.lab.control("DELETE", "faults")
+        await connector.poller.poll()
+        assert uids(made.log.facts(AlertGone)) == [uid]
 
 
 @pytest.mark.parametrize("between", ["activities fail", "gate closes"])

@@ -74,6 +74,21 @@ class TestSlips:
         async with lab() as it:
             assert (await it.token(client_id="ünknown")).status_code == 404
 
+    @pytest.mark.parametrize("value", [[1], {"a": 1}, "x", 1.5, True])
+    async def test_a_write_of_a_client_with_a_wrong_type_is_a_400_as_on_the_real_api(self, value: Any) -> None:
+        async with lab() as it:
+            for key in ("organizationId", "locationId", "nodeRoleId", "policyId", "userData"):
+                answer = await it.api.patch("/v2/device/1001", json={key: value})
+                assert answer.status_code == (204 if key == "userData" and value == {"a": 1} else 400), key
+
+    @pytest.mark.parametrize("url", ["https://[::1", "https://exa mple.com/", "https://example.com:99999/"])
+    async def test_a_webhook_address_that_cannot_be_called_is_a_400(self, url: str) -> None:
+        async with lab() as it:
+            assert (await it.api.put("/v2/webhook", json={"url": url})).status_code == 400
+            headers = [{"name": "X", "value": "a\nb"}]
+            body = {"url": "https://example.com/hook", "headers": headers}
+            assert (await it.api.put("/v2/webhook", json=body)).status_code == 400
+
 
 class TestUnsettled:
     async def test_a_refused_call_carries_the_request_id_too(self) -> None:
