@@ -241,7 +241,8 @@ def kind_of(vendor: ConnectionName, situation: Situation, *, write: bool) -> Kin
 COUNSEL: Mapping[tuple[ConnectionName, Situation], str] = {
     ("autotask", Situation.UNAUTHORIZED): (
         "Autotask refused the API user (401, which does not say why); check in Autotask, in this order, that it is "
-        "Active, that it is not Locked, and that the secret is right, then 'lockstep test autotask'"
+        "Active, that it is not Locked, that the secret is right (and last the tracking identifier), then 'lockstep test "
+        "autotask'"
     ),
     ("autotask", Situation.LOCKED): (
         "Autotask says that the API user is locked; unlock it there, then 'lockstep test autotask'"

@@ -99,8 +99,12 @@ class UserDefinedValue(Wire):
     value: Annotated[str, BeforeValidator(_text)] = ""
 
 
+#: ``Complete`` has this id on every public source; all other ids but ``New`` (1) vary from tenant to tenant.
+_COMPLETE = 5
+
+
 class Ticket(Wire):
-    """A ticket. ``completed_date`` is set exactly while the ticket is complete, whatever its status is called."""
+    """A ticket. ``completed_date`` is set while the ticket is complete, whatever its status is called."""
 
     id: int
     status: int
@@ -114,6 +118,11 @@ class Ticket(Wire):
     create_date: Instant | None = None
     completed_date: Instant | None = None
     last_activity_date: Instant | None = None
+
+    @property
+    def is_complete(self) -> bool:
+        """By the date, since tenants add complete-type statuses; or by the vendor's own status, the same in every tenant."""
+        return self.completed_date is not None or self.status == _COMPLETE
 
 
 class TicketNote(Wire):

@@ -50,7 +50,7 @@ def publication(ticket: Ticket, key: str) -> Publication:
             external_id=ticket.external_id,
             company_id=ticket.company_id,
             status=ticket.status,
-            completed=ticket.completed_date is not None,
+            completed=ticket.is_complete,
             completed_at=ticket.completed_date,
             last_activity_at=at,
             queue_id=ticket.queue_id,

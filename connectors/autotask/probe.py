@@ -165,7 +165,8 @@ def _explained(client: AutotaskClient, step: str, failure: CallFailed, worked_un
             return CREDENTIALS, (
                 f"Autotask refused the API user '{user}' ({says}). In Autotask, at the API user, "
                 "check in this order: Active is ticked; Locked is not ticked; the secret is right (if it is lost, "
-                f"generate a new one){until}"
+                f"generate a new one){until}. Where all three are, compare the tracking identifier: some tenants refuse "
+                "a wrong one in the same way"
             )
         case Situation.WRONG_TRACKING_IDENTIFIER:
             return TRACKING_IDENTIFIER, (

@@ -80,7 +80,7 @@ class Tickets:
             ticket_number=first.ticket_number or None,
             company_id=first.company_id,
             written=True,
-            duplicates=tuple(ticket.id for ticket in found[1:] if ticket.completed_date is None),
+            duplicates=tuple(ticket.id for ticket in found[1:] if not ticket.is_complete),
         )
 
     async def note(self, command: AppendTicketNote) -> Effect:
@@ -119,16 +119,16 @@ class Tickets:
         return Effect(verdict=Verdict.SUCCEEDED, ticket_id=command.ticket_id, written=True, detail=detail)
 
     async def find_complete(self, ticket_id: int) -> Effect | None:
-        """Whether the ticket is complete, by its completed date (tenants add complete-type statuses of their own)."""
+        """Whether the ticket is complete."""
         ticket = await self.read(ticket_id)
-        if ticket is None or ticket.completed_date is None:
+        if ticket is None or not ticket.is_complete:
             return None
         return _found(ticket)
 
     async def find_reopened(self, ticket_id: int) -> Effect | None:
         """Whether the ticket is open."""
         ticket = await self.read(ticket_id)
-        if ticket is None or ticket.completed_date is not None:
+        if ticket is None or ticket.is_complete:
             return None
         return _found(ticket)
 
@@ -138,7 +138,7 @@ class Tickets:
         May be repeated: what is already there is not written again.
         """
         ticket = await self.read(ticket_id)
-        if ticket is None or ticket.completed_date is not None:
+        if ticket is None or ticket.is_complete:
             return Effect(verdict=Verdict.SUCCEEDED, how="NothingToDo", ticket_id=ticket_id, reason=_DOUBLE_MARK)
         text = (
             f"This ticket is a double of {kept_number}: Autotask's answer to its creation was lost, so it was created "

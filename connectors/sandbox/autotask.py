@@ -34,6 +34,8 @@ from connectors.sandbox.world import World
 _CI = 123_456
 #: What the vendor's web server says of itself; the length is documented by clients, the page is the server's own.
 _TOO_LONG = b"<!DOCTYPE html><html><body><h2>404.15 - The query string is too long.</h2></body></html>"
+#: The other zone of a tenant that moved, on the same port.
+_MOVED = "/moved"
 _SLASHES = re.compile("/{2,}")
 _FAULT_TEXT = "An unexpected error has occurred. Please contact support and reference Error ID: 54634."
 
@@ -104,7 +106,7 @@ class AutotaskVendor:
         if target.name in OPEN:
             call.auth = "none"
             return None
-        refusal = self.user.refuse(call.headers, self.tenant, self.base_url)
+        refusal = self._wrong_zone(call) or self.user.refuse(call.headers, self.tenant, self.base_url)
         if refusal is None:
             call.actor = self.user.username
             refusal = self.limits.refuse(call)
@@ -112,7 +114,7 @@ class AutotaskVendor:
 
     def handle(self, call: Call) -> Answer:
         """Carry out the call; every validation or permission error is a 500 with texts."""
-        self.endpoints.zone_url = f"{self.base_url}/ATServicesRest/"
+        self.endpoints.zone_url = self._zone_base()
         target = self._target(call)
         try:
             return self._single(target, call) if target.action == "single" else self.endpoints.answer(target, call)
@@ -134,8 +136,19 @@ class AutotaskVendor:
 
     def _target(self, call: Call) -> Target:
         """Many clients append ``/V1.0/...`` to a zone address that ends in a slash."""
-        path = call.path
+        path = call.path.removeprefix(_MOVED) if self.settings["zone_moved"] else call.path
         return resolve(_SLASHES.sub("/", path) if self.settings["doubled_slash"] == "accept" else path)
+
+    def _zone_base(self) -> str:
+        return f"{self.base_url}{_MOVED if self.settings['zone_moved'] else ''}/ATServicesRest/"
+
+    def _wrong_zone(self, call: Call) -> Refusal | None:
+        if not self.settings["zone_moved"] or call.path.startswith(f"{_MOVED}/"):
+            return None
+        answer = empty_answer(401, {"WWW-Authenticate": 'Basic Realm="sandbox"'})
+        if self.settings["wrong_zone_answer"] == 500:
+            answer = json_answer({"errors": ["The user does not belong to this zone."]}, 500)
+        return Refusal(answer=answer, auth="wrong_zone", why="the tenant moved to another zone")
 
     def _single(self, target: Target, call: Call) -> Answer:
         if target.name == "ZoneInformation":
@@ -156,7 +169,7 @@ class AutotaskVendor:
         return json_answer(
             {
                 "zoneName": "Simulator",
-                "url": f"{self.base_url}/ATServicesRest/{doubled}",
+                "url": f"{self._zone_base()}{doubled}",
                 "webUrl": f"{self.base_url}/",
                 "ci": _CI,
             }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -18,11 +18,9 @@ from connectors.autotask.observation import TicketPublisher
 from connectors.autotask.poller import AutotaskPoller, PollerSettings
 from connectors.autotask.webhook import AutotaskWebhook
 from connectors.autotask.webhook_setup import WebhookSetup
-from connectors.errors import CallFailed, Kind
 from connectors.ninjaone.connector import NinjaOneConnector
 from connectors.ninjaone.webhook_setup import WebhookRefused
 from connectors.ninjaone.webhook_setup import set_up as set_up_ninjaone
-from connectors.ports import CallsSuspended
 from connectors.probing import ProbeResult
 from connectors.receiver import create_receiver
 from schemas.facts import ConnectionName
@@ -30,6 +28,7 @@ from streams.connection_watch import ConnectionWatch
 from streams.gates import ConnectionGate
 from streams.limited_log import LimitedLog
 from streams.roles.surroundings import Surroundings, until_stopped
+from streams.roles.webhook_upkeep import LOOK_AGAIN_S, keep_set_up, silence
 from streams.vendors import (
     NoCredentials,
     autotask_client,
@@ -41,11 +40,6 @@ from streams.vendors import (
 from streams.wiring import first_policy
 
 log = logging.getLogger("lockstep.connectors")
-
-#: A webhook is a convenience beside the poll: one that could not be set up is tried again at this pace.
-SET_UP_AGAIN_S = 60.0
-#: One read so often: Autotask switches a webhook off after 25 failed deliveries, and its notice may be lost as well.
-LOOK_AGAIN_S = 900.0
 
 
 @dataclass(slots=True)
@@ -143,9 +137,8 @@ class ConnectorsRole:
         side.handle = connector.webhook.handle
         works = [connector.run()]
         if webhook.public_url:
-            works.append(
-                self._keep_setting_up(side, gate, set_up, partial(self._silent, connector.intake.webhook_fell_silent))
-            )
+            silent = partial(silence, connector.intake.webhook_fell_silent, sleep=here.clock.sleep)
+            works.append(self._keep_set_up(side, gate, set_up, silent))
         side.running = asyncio.create_task(_together(*works))
 
     def _begin_autotask(self, side: _Side) -> None:
@@ -189,7 +182,7 @@ class ConnectorsRole:
                         raise WebhookRefused("; ".join(state.findings) or "Autotask does not deliver yet")
                     return f"Autotask sends ticket changes to {url}"
 
-                works.append(self._keep_setting_up(side, gate, set_up, partial(here.clock.sleep, LOOK_AGAIN_S)))
+                works.append(self._keep_set_up(side, gate, set_up, partial(here.clock.sleep, LOOK_AGAIN_S)))
         side.figures = lambda: _budget(poller)
         side.running = asyncio.create_task(_closing(client, _together(*works)))
 
@@ -198,44 +191,17 @@ class ConnectorsRole:
         side.log = LimitedLog(self._here.kafka, limit)
         return side.log
 
-    async def _keep_setting_up(
+    async def _keep_set_up(
         self,
         side: _Side,
         gate: ConnectionGate,
         set_up: Callable[[], Awaitable[str]],
         due: Callable[[], Awaitable[None]],
     ) -> None:
-        """Set the webhook up, anew once ``due`` returns, and whenever calls may go out again after a stop.
+        def tell(line: str) -> None:
+            side.webhook = line
 
-        A vendor that deactivates the user switches the user's webhooks off, and they stay off when the user is back.
-        """
-        while True:
-            await gate.opened()
-            waiting = due
-            try:
-                told, side.webhook = side.webhook, await set_up()
-                if side.webhook != told:
-                    log.info("%s", side.webhook)
-            except (WebhookRefused, CallFailed, CallsSuspended) as error:
-                refused = isinstance(error, CallFailed) and error.kind is Kind.PERMANENT
-                side.webhook = str(error)
-                waiting = partial(self._here.clock.sleep, LOOK_AGAIN_S if refused else SET_UP_AGAIN_S)
-                log.warning("webhook: %s; polling goes on, and this is tried again", error)
-            await self._first([gate.reopened(), waiting()])
-
-    async def _silent(self, fell_silent: Callable[[], bool]) -> None:
-        """Return when NinjaOne pushed none of the alerts that the poll found: it tells nobody that it stopped."""
-        while not fell_silent():
-            await self._here.clock.sleep(SET_UP_AGAIN_S)
-        log.warning("webhook: NinjaOne pushed none of the last alerts and may have switched it off; set up again")
-
-    async def _first(self, works: Sequence[Awaitable[None]]) -> None:
-        tasks = [asyncio.ensure_future(work) for work in works]
-        try:
-            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for task in tasks:
-                task.cancel()
+        await keep_set_up(set_up, tell, gate=gate, sleep=self._here.clock.sleep, due=due)
 
     def _figures(self) -> dict[str, Any]:
         return {

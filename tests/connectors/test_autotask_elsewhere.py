@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
+from connectors.autotask.client import AutotaskClient
 from connectors.autotask.poller import AutotaskPoller
 from connectors.autotask.probe import probe
 from connectors.autotask.setup import Setup
@@ -19,6 +20,7 @@ from connectors.ports import Verdict
 from schemas.facts import CompaniesObserved, TicketObserved
 from tests.connectors.autotask_lab import Lab, append_note, complete_ticket, create_ticket, lab, retire, upsert
 from tests.connectors.autotask_tenant import Board, Lens, running_board
+from tests.connectors.memory_log import SwitchedGate
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 SUCCESS = "Status: Connection succeeded with provided credentials."
@@ -35,6 +37,13 @@ async def it(board: Board) -> AsyncIterator[Lab]:
     async with lab(board) as running:
         yield running
     board.lens = None
+
+
+def client_like(it: Lab) -> AutotaskClient:
+    """A client of its own with the same credentials, as ``lockstep test`` has one."""
+    return AutotaskClient(
+        it.client.access, gate=SwitchedGate("autotask"), now=it.client.now, sleep=it.client._sleep, jitter=lambda: 0.5
+    )
 
 
 def keys(change: Callable[[str], str]) -> Lens:
@@ -226,17 +235,16 @@ async def test_a_vendor_that_says_locked_is_quoted_beside_all_three_causes(it: L
     assert line.index("Active is") < line.index("Locked is") < line.index("secret is right")
 
 
-async def test_after_refused_credentials_the_zone_is_asked_anew(it: Lab) -> None:
-    await it.client.read("Version", endpoint="Version")
-    await it.api.fault("status", match={"path": "/Version$"}, params={"code": 401})
-    effect = await it.effects.perform(create_ticket())
-    assert effect.verdict is Verdict.SUCCEEDED
-    with pytest.raises(Exception, match="401"):
-        await it.client.read("Version", endpoint="Version")
+async def test_a_tenant_that_moved_is_found_again_after_a_successful_test(it: Lab) -> None:
+    assert (await it.effects.perform(create_ticket(1))).verdict is Verdict.SUCCEEDED
+    await it.api.switch(zone_moved=True)
+    assert (await it.effects.perform(create_ticket(2))).verdict is Verdict.SUSPENDED
+    async with client_like(it) as other:
+        assert (await probe(other)).line == SUCCESS
     it.gate.closed = None
-    await it.client.read("Version", endpoint="Version")
+    assert (await it.effects.perform(create_ticket(2))).verdict is Verdict.SUCCEEDED
     rows = await it.api.control("GET", "calls?since=0")
-    assert [row["entity"] for row in rows].count("ZoneInformation") == 2
+    assert [row["auth"] for row in rows].count("wrong_zone") == 1
 
 
 async def test_a_discovery_that_is_down_stops_nobody_who_knows_the_zone(it: Lab) -> None:

@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 from connectors.autotask import texts
 from connectors.autotask.client import Access, AccessError, condition
 from connectors.autotask.matching import plain_mac, real_serial
-from connectors.autotask.names import Choice, NameRefused, resolve
+from connectors.autotask.names import Choice, NameRefused, choices_of_picklist, resolve
 from connectors.autotask.observation import observed_id
 from connectors.autotask.seen import Seen
 from connectors.autotask.signature import escaped, signed_by
 from connectors.autotask.zone import ZoneRefused, api_base, ticket_link, web_base
 from connectors.sandbox.autotask_payloads import escaped as escaped_by_the_sandbox
-from schemas.autotask import ConfigurationItem, Ticket, WebhookPayload, Zone
+from schemas.autotask import ConfigurationItem, PicklistValue, Ticket, WebhookPayload, Zone
 
 CHOICES = (
     Choice(1, "New"),
@@ -147,6 +147,7 @@ VENDOR = "https://webservices.autotask.net/atservicesrest/"
             "https://webservices2.autotask.net/atservicesrest/V1.0",
         ),
         ("http://127.0.0.1:5/x/", "http://127.0.0.1:9/ATServicesRest", "http://127.0.0.1:9/ATServicesRest/V1.0"),
+        ("http://127.0.0.1:5/x/", "http://127.0.0.1:9/ATServicesRest/v1.0/", "http://127.0.0.1:9/ATServicesRest/V1.0"),
     ],
 )
 def test_the_zone_becomes_the_base_of_all_calls(discovery: str, url: str, base: str) -> None:
@@ -207,6 +208,38 @@ def test_rows_are_read_in_any_casing_with_and_without_designator_and_nulls() -> 
 def test_a_payload_keeps_nulls_in_its_fields() -> None:
     payload = WebhookPayload.model_validate({"action": "Update", "FIELDS": {"CompletedDate": None}})
     assert payload.fields == {"CompletedDate": None}
+
+
+@pytest.mark.parametrize(
+    ("fields", "read"),
+    [
+        ([{"Name": "Status", "Value": 5}, {"name": "QueueID", "value": None}], {"Status": 5, "QueueID": None}),
+        ("something else", {}),
+        ([1, 2], {}),
+        (None, {}),
+    ],
+)
+def test_a_payload_whose_fields_have_another_form_is_still_about_its_ticket(fields: object, read: object) -> None:
+    payload = WebhookPayload.model_validate(
+        {"Action": "Update", "Id": "7", "Fields": fields, "SequenceNumber": "12", "PersonID": "ada", "EventTime": 5}
+    )
+    assert (payload.id, payload.fields, payload.sequence_number, payload.person_id) == (7, read, 12, None)
+
+
+@pytest.mark.parametrize(
+    ("status", "date", "complete"),
+    [(5, None, True), (29, "2026-01-01T00:00:00Z", True), (8, None, False), (29, None, False)],
+)
+def test_a_ticket_is_complete_by_its_date_or_by_the_vendors_own_status(
+    status: int, date: str | None, complete: bool
+) -> None:
+    assert Ticket.model_validate({"id": 1, "status": status, "completedDate": date}).is_complete is complete
+
+
+def test_picklist_entries_without_a_usable_number_cannot_be_chosen() -> None:
+    entries = [{"value": text, "label": "x"} for text in ("5", "-2", "Employee", "--5", "²", None, "9" * 5000)]
+    listed = choices_of_picklist([PicklistValue.model_validate(entry) for entry in entries])
+    assert [choice.id for choice in listed] == [5, -2]
 
 
 def test_a_user_defined_field_is_found_in_any_case() -> None:
