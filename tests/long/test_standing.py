@@ -33,7 +33,7 @@ def system(tmp_path: Path) -> Iterator[System]:
 def standing(system: System) -> dict[str, object]:
     """What must not change while something waits: processes, restarts, who holds which partitions, take-overs."""
     shown = system.status()
-    log = (system.folder / ".lockstep" / "logs" / "executor.log").read_text(errors="replace")
+    log = (system.folder / "logs" / "executor.log").read_text(errors="replace")
     return {
         "pids": {role["name"]: role["pid"] for role in shown["roles"]},
         "restarts": {role["name"]: role["restarts"] for role in shown["roles"]},
