@@ -1,6 +1,6 @@
 """A storm: one organization raises thousands of alerts in a minute while the others go on as always.
 
-    python -m bench.storm [--alerts 5000] [--seconds 60] [--json]
+    python -m bench.storm [--alerts 5000] [--seconds 60] [--neighbour 6000]
 
 The whole line as processes, every vendor call 50 ms, the vendor's own slow-down from half of the hour on, a neighbour that
 takes its part of the tenant's hour. All that is judged stands in the simulators' own journals, which share one clock:
@@ -48,6 +48,8 @@ class Storm:
     #: Devices of the quiet organizations that change in mid-storm: bulk work, which must not add to the hour beyond half.
     renamed: int = 20
     neighbour_per_hour: int = 600
+    #: Requests that the neighbours made in the hour before the storm: 6,000 are 60 %, and bulk work must stand still.
+    neighbour: int = 0
     #: How long to wait for the last ticket. 5,000 creates at 50 ms, two at once, take 125 s; those beyond half of the hour
     #: take 550 ms each by the vendor's slow-down.
     patience: float = 900.0
@@ -75,6 +77,8 @@ class Outcome:
     #: Writes to configuration items that began when half of the hour was used: bulk work that slows everybody down.
     bulk_beyond_half: int = 0
     calls: int = 0
+    #: When the storm began, by the simulators' clock (epoch seconds): items of the set-up before it are not judged.
+    began_at: float = 0.0
     load_average: float = 0.0
 
     def faults(self) -> list[str]:
@@ -122,7 +126,10 @@ async def _measured(theatre: Theatre, storm: Storm, say: Say) -> Outcome:
     await until("every device has a configuration item", settled, seconds=180)
     for vendor in (theatre.ninja, theatre.psa):
         await vendor.patch("settings", latency_ms=LATENCY_MS)
-    await theatre.psa.patch("settings", neighbour_requests_per_hour=storm.neighbour_per_hour)
+    await theatre.psa.patch("settings", neighbour_requests_per_hour=storm.neighbour_per_hour, neighbour=storm.neighbour)
+    if storm.neighbour:
+        # A reading is up to three minutes old; what is judged is what follows from it, not its age.
+        await until("the executor has read the hour", lambda: _has_read(theatre, storm.neighbour), seconds=240)
     loud, _ = Counter(device["organizationId"] for device in approved).most_common(1)[0]
     stormy = [device for device in approved if device["organizationId"] == loud]
     quiet = [device for device in approved if device["organizationId"] != loud]
@@ -132,14 +139,14 @@ async def _measured(theatre: Theatre, storm: Storm, say: Say) -> Outcome:
     say(
         f"  {storm.alerts} alerts in {storm.seconds:g} s from organization {loud}, {storm.quiet_per_second:g}/s from others"
     )
-    began = time.monotonic()
+    began, began_at = time.monotonic(), float((await theatre.psa.get("clock"))["now"])
     quiet_count = round(storm.quiet_per_second * storm.seconds)
     storm_uids, quiet_uids, _ = await asyncio.gather(
         _raise(theatre, stormy, begin=0, count=storm.alerts, per_second=storm.alerts / storm.seconds),
         _raise(theatre, quiet, begin=CONDITIONS, count=quiet_count, per_second=storm.quiet_per_second),
         _rename(theatre, quiet[: storm.renamed], after=storm.seconds / 2),
     )
-    outcome = Outcome(alerts=len(storm_uids), quiet_alerts=len(quiet_uids))
+    outcome = Outcome(alerts=len(storm_uids), quiet_alerts=len(quiet_uids), began_at=began_at)
     outcome.raised_in_s = round(time.monotonic() - began, 1)
     await _wait(theatre, len(warm) + len(storm_uids) + len(quiet_uids), storm.patience)
     outcome.all_ticketed_after_s = round(time.monotonic() - began, 1)
@@ -172,6 +179,15 @@ async def _raise(theatre: Theatre, devices: list[Row], *, begin: int, count: int
         )
         await asyncio.sleep(max(0.0, began + (number - begin + 1) / per_second - time.monotonic()))
     return [str(answer["uid"]) for answer in await asyncio.gather(*pending)]
+
+
+async def _has_read(theatre: Theatre, used: int) -> bool:
+    code, said = await theatre.lockstep("status", "--json")
+    if code != 0:
+        return False
+    figures = [role["figures"] for role in orjson.loads(said)["roles"] if role["role"] == "executor"]
+    readings = [part["budget"]["used"] for topics in figures for part in topics.values() if part.get("budget")]
+    return any(reading >= used for reading in readings)
 
 
 async def _rename(theatre: Theatre, devices: list[Row], *, after: float) -> None:
@@ -227,9 +243,14 @@ def _count(outcome: Outcome, calls: list[Row], storm: Storm) -> None:
         why = call["refusedWhy"] or ""
         outcome.refused_by_limits += why.startswith(("hourly limit", "thread limit"))
         used = len(times) - bisect.bisect_right(times, call["t"] - HOUR)
-        share = (used + storm.neighbour_per_hour) / HOURLY_LIMIT
+        share = (used + storm.neighbour_per_hour + storm.neighbour) / HOURLY_LIMIT
         outcome.most_of_the_hour = round(max(outcome.most_of_the_hour, share), 4)
-        item = call["method"] in ("POST", "PATCH") and call["path"].endswith("/ConfigurationItems")
+        renamed_at = outcome.began_at + storm.seconds / 2
+        item = (
+            call["t"] >= renamed_at
+            and call["method"] in ("POST", "PATCH")
+            and call["path"].endswith("/ConfigurationItems")
+        )
         outcome.bulk_beyond_half += item and share >= SLOW_FROM
         times.append(call["t"])
 
@@ -245,8 +266,9 @@ def main() -> int:
     )
     parser.add_argument("--alerts", type=int, default=Storm.alerts)
     parser.add_argument("--seconds", type=float, default=Storm.seconds)
+    parser.add_argument("--neighbour", type=int, default=0, help="requests of others in the hour before")
     args = parser.parse_args()
-    storm = Storm(alerts=args.alerts, seconds=args.seconds)
+    storm = Storm(alerts=args.alerts, seconds=args.seconds, neighbour=args.neighbour)
     outcome = asyncio.run(measure(storm, lambda line: print(line, file=sys.stderr)))
     sys.stdout.write(orjson.dumps({**asdict(storm), **asdict(outcome), "faults": outcome.faults()}).decode() + "\n")
     return 2 if outcome.faults() else 0

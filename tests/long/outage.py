@@ -22,8 +22,11 @@ def now(sandbox: Sandbox) -> float:
 
 
 def go_away(sandbox: Sandbox) -> None:
-    """No call works any more: a few run into their time-outs (real ones), some lose their connection, the rest get 503."""
-    sandbox.ask("POST", "faults", kind="delay", count=2, params={"seconds": 35})
+    """No call works any more: a few run into their time-outs (real ones), some lose their connection, the rest get 503.
+
+    Only reads are delayed: a write that arrives late has its effect, and a ticket that is there is no fault of anybody.
+    """
+    sandbox.ask("POST", "faults", kind="delay", match={"path": "/query$"}, count=2, params={"seconds": 35})
     sandbox.ask("POST", "faults", kind="drop_before_commit", count=20)
     sandbox.ask("POST", "faults", kind="html", count=20, params={"code": 503})
     sandbox.ask("POST", "faults", kind="status", count=-1, params={"code": 503})
