@@ -98,6 +98,7 @@ class ActivityPages:
         self._newest = above
         self._older: int | None = None
         self._more = True
+        self._last: int | None = None
 
     def next(self) -> Params | None:
         """What to ask for, ``None`` when nothing newer is left and no gap is open."""
@@ -115,14 +116,15 @@ class ActivityPages:
         count = len(ids) if count is None else count
         full = bool(ids) and count >= min(self._size, self.largest)
         self.largest = max(self.largest, count)
+        self._last = last
         if self._older is not None:
             self._take_back(ids, self._older, full=full)
         else:
-            self._take_forward(ids, last, full=full)
+            self._take_forward(ids, full=full)
 
-    def _take_forward(self, ids: Sequence[int], last: int | None, *, full: bool) -> None:
+    def _take_forward(self, ids: Sequence[int], *, full: bool) -> None:
         above = [id_ for id_ in ids if id_ > self._floor]
-        if ids and not above and last is not None and last > self._floor:
+        if ids and not above and self._last is not None and self._last > self._floor:
             raise PagingError(f"activities newer than {self._floor} were asked for, {min(ids)} came")
         repeats = len(above) < len(ids)
         self._newest = max(self._newest, *above) if above else self._newest
@@ -132,6 +134,7 @@ class ActivityPages:
         else:
             # A page that reaches down to the floor leaves no gap; more may stand above it.
             self._floor = self._newest
+            self._more = self._more and self._newer_stand_above()
 
     def _take_back(self, ids: Sequence[int], older: int, *, full: bool) -> None:
         below = [id_ for id_ in ids if id_ < older]
@@ -139,5 +142,10 @@ class ActivityPages:
             raise PagingError(f"activities older than {older} were asked for, {max(ids)} came")
         if not full or min(below) <= self._floor:
             self._older, self._floor = None, self._newest
+            self._more = self._newer_stand_above()
         else:
             self._older = min(below)
+
+    def _newer_stand_above(self) -> bool:
+        """Whether more may stand above what was read; the account's newest id, where it is known, saves a request."""
+        return self._last is None or self._last > self._newest

@@ -267,7 +267,7 @@ class AlertPoller:
             recent = [id_ for id_, time in read.marks if newest and time > newest - _OVERLAP_MS]
             highest = max(id_ for id_, _ in read.marks)
             self._cursor = max(self._cursor, min([highest + 1, *recent, *pending]) - 1)
-        elif read.newest is not None and read.newest < self._cursor:
+        elif read.newest is not None and 0 < read.newest < self._cursor:
             log.warning(
                 "ninjaone alerts: the newest activity is %d, %d was read before; going on from there (was the account"
                 " restored, or are these credentials of another one?)",

@@ -8,6 +8,7 @@ or an operator begins an epoch.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -30,6 +31,9 @@ _TEST = {
     "autotask": re.compile(r"(?i)/zoneInformation$|/Version$|/entityInformation(/userDefinedFields)?$"),
     "ninjaone": re.compile(r"/oauth/token$|/v2/organizations$"),
 }
+#: A test of Autotask signs in first, and ends by reading one row of each entity that is needed.
+_SIGN_IN = re.compile(r"(?i)/Version$")
+_READ = re.compile(r"(?i)/(Companies|Tickets|TicketNotes|ConfigurationItems|Products)/query$")
 #: Pages for people, which a browser opens.
 _PAGES = frozenset({"ExecuteCommand", "authorize", "console"})
 
@@ -98,11 +102,17 @@ def check_closed(reading: Reading) -> Iterator[Finding]:
     for name in TOPICS:
         times = closed_times(reading, name)
         refused = 0
+        signed_in: Counter[Closed] = Counter()
+        read: Counter[tuple[Closed, str]] = Counter()
         for call in calls_of(reading, name):
             during = next((time for time in times if _within(call["t"], time)), None)
             if during is None:
                 continue
-            if not _TEST[name].search(call["path"]):
+            path = call["path"]
+            signed_in[during] += bool(_SIGN_IN.search(path))
+            if name == "autotask" and _READ.search(path) and read[during, path] < signed_in[during]:
+                read[during, path] += 1
+            elif not _TEST[name].search(path):
                 yield _called(name, call, during)
             elif call["auth"] not in ("ok", "none"):
                 refused += 1

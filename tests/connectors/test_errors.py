@@ -33,6 +33,8 @@ def test_every_situation_has_a_ruling_at_both_vendors(vendor, situation):
         ("ninjaone", 403, {"resultCode": "user_context_required"}, Situation.FORBIDDEN),
         ("ninjaone", 404, {"resultCode": "FAILURE", "errorMessage": "HTTP 404 Not Found"}, Situation.NOT_FOUND),
         ("ninjaone", 410, None, Situation.NOT_FOUND),
+        ("ninjaone", 400, {"error": "invalid_grant"}, Situation.SCOPE_REFUSED),
+        ("ninjaone", 400, {"error": "unsupported_grant_type"}, Situation.SCOPE_REFUSED),
         ("ninjaone", 429, None, Situation.THROTTLED),
         ("ninjaone", 500, {"errors": ["text"]}, Situation.SERVER_ERROR),
         ("autotask", 401, None, Situation.UNAUTHORIZED),
@@ -57,6 +59,13 @@ def test_every_situation_has_a_ruling_at_both_vendors(vendor, situation):
 )  # fmt: skip
 def test_answers_on_record_are_recognised(vendor, status, document, situation):
     assert recognised(vendor, status, document) is situation
+
+
+@pytest.mark.parametrize("status", [403, 404, 410])
+def test_a_web_page_of_a_gateway_is_not_ninjaones_word_that_something_is_missing_or_forbidden(status):
+    page = b"\n<!DOCTYPE html><html><body>not here</body></html>"
+    assert recognise("ninjaone", status=status, body=page, document=None) is Situation.HTML_PAGE
+    assert kind_of("ninjaone", Situation.HTML_PAGE, write=True) is Kind.UNKNOWN
 
 
 def test_a_server_error_is_tried_again_after_a_read_and_unknown_after_a_write():

@@ -89,6 +89,17 @@ async def test_an_account_whose_ids_begin_anew_is_followed_from_its_newest_activ
         assert [fact.uid for fact in made.log.facts(AlertTriggered)] == [uid]
 
 
+async def test_an_instance_that_names_no_newest_activity_while_there_is_no_news_begins_nothing_anew():
+    async with other_bench() as (other, made), started(made) as connector:
+        told = other.trigger(1)
+        await connector.poller.poll()
+        other.scripted["/v2/activities"] = [JSONResponse({"lastActivityId": 0, "activities": []})]
+        await connector.poller.poll()
+        await connector.poller.poll()
+        assert [fact.uid for fact in made.log.facts(AlertObserved)] == [told]
+        assert made.log.facts(AlertTriggered) == []
+
+
 async def test_one_failed_attempt_at_the_list_is_an_error_between_two_lists():
     async with other_bench() as (other, made), started(made) as connector:
         uid = other.trigger(1)

@@ -73,8 +73,20 @@ def test_an_alert_that_fired_again_may_be_reset_again() -> None:
 
 
 def with_autotask_call(**fields: Any) -> Evidence:
-    template = next(c for c in healthy().autotask_calls if c["path"].endswith("/Tickets/query"))
+    template = next(c for c in healthy().autotask_calls if c["path"].endswith("/Tickets"))
     return replace(healthy(), autotask_calls=[*healthy().autotask_calls, call(template, seq=99_999, **fields)])
+
+
+def test_a_test_reads_one_row_of_each_entity_and_no_more() -> None:
+    opened = closed_times(reading(), "autotask")[0].until
+    assert opened is not None
+    calls = healthy().autotask_calls
+    template = next(c for c in calls if c["path"].endswith("/Tickets/query"))
+    signing_in = next(c for c in calls if c["path"].endswith("/Version"))
+    reads = [call(template, seq=99_990 + number, t=opened - 0.01) for number in range(2)]
+    assert signing_in["t"] < opened
+    assert found(replace(healthy(), autotask_calls=[*calls, reads[0]])) == set()
+    assert found(replace(healthy(), autotask_calls=[*calls, *reads])) == {"CallWhileUnhealthy"}
 
 
 def test_what_was_on_its_way_within_a_second_of_the_refusal_is_no_call_while_unhealthy() -> None:
