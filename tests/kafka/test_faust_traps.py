@@ -156,11 +156,12 @@ async def test_e3_plain_faust_never_commits_batches_that_nobody_acknowledges(tra
     assert await life.committed() is None
 
 
-async def test_e5_plain_faust_commits_the_fact_that_crashes_its_program(traps: Traps) -> None:
+async def test_e5_a_supervisor_that_crashes_may_commit_the_fact_that_crashed_it(traps: Traps) -> None:
+    # Whether the commit on the way down has it is chance (committed 4 or less): not to be built upon, either way.
     life = traps.plain["crashes"]
     assert await life.worker.ended(PATIENCE_S) == 1
-    assert await life.committed() == 4
-    assert await life.lost() == {3}
+    assert life.handled() == {0, 1, 2}
+    assert await life.lost() <= {3}
 
 
 async def test_e6_plain_faust_with_two_at_a_time_commits_past_the_one_under_way(traps: Traps) -> None:
