@@ -112,11 +112,12 @@ class Fleet:
     def start(
         self, *, contender: str = "ours", instance: str | None = None, extra: tuple[str, ...] = (), **environment: str
     ) -> Worker:
-        """One more process; ``environment`` is added to ours."""
-        plan, name = self.plan, f"{contender}-{len(self.workers)}"
+        """One more process; ``environment`` is added to ours. A ``contender`` with a dot is a module of its own."""
+        plan, name = self.plan, f"{contender.rpartition('.')[2]}-{len(self.workers)}"
+        module = contender if "." in contender else f"bench.contenders.{contender}"
         plan.folder.mkdir(parents=True, exist_ok=True)
         out, log = plan.folder / f"{name}.out", plan.folder / f"{name}.log"
-        command = [sys.executable, "-m", f"bench.contenders.{contender}", "--servers", plan.servers]
+        command = [sys.executable, "-m", module, "--servers", plan.servers]
         command += ["--facts-prefix", plan.facts_prefix, "--own-prefix", plan.own_prefix, "--job", plan.job]
         command += ["--partitions", str(plan.partitions), "--session", str(plan.session_s)]
         command += [

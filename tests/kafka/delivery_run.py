@@ -42,7 +42,7 @@ class Run:
         """How many facts there are."""
         return sum([sum((await ends_of(self.servers, topic)).values()) for topic in self.job.stage.topics])
 
-    async def finished(self, timeout_s: float = 90.0) -> None:
+    async def finished(self, timeout_s: float = 60.0) -> None:
         """Wait until the last fact of every partition has an audit record.
 
         Each partition is decided in order, so an earlier fact without one is lost and not merely late. The caller

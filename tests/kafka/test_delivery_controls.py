@@ -28,6 +28,8 @@ from tests.kafka.delivery_run import Run, counting_run
 pytestmark = pytest.mark.kafka
 
 KILLS = 2
+#: For conditions that come within seconds: on a machine with fifteen times its load a program needs 30 s to start.
+PATIENCE_S = 120.0
 #: Enough for every partition of every topic, so that each ends with a fact that no fault has touched.
 SOME_FACTS = 600
 #: Few enough for a producer to hold: it takes two batches of 16 KiB for a partition, and then lets the agent wait.
@@ -41,11 +43,11 @@ async def test_state_written_outside_the_transaction_before_the_outputs_loses(
         facts = run.job.facts(1200)
         feeding = run.feed(islice(facts, 1200 - SOME_FACTS), per_second=400)
         killed = run.start(contender="state_first", instance="only", LOCKSTEP_TEST_DIE_AT="inside_transaction:6")
-        assert await killed.ended() == -signal.SIGKILL, run.state()
+        assert await killed.ended(PATIENCE_S) == -signal.SIGKILL, run.state()
         await feeding
         await run.publisher.publish(facts)
         run.start(contender="state_first", instance="only")
-        await run.finished()
+        await run.finished(PATIENCE_S)
         verdict = await run.verdict()
     assert verdict.facts == 1200
     assert verdict.lost > 0, verdict
@@ -79,11 +81,11 @@ async def verdict_after_kills(run: Run, contender: str, states_topic: str) -> Ve
     for _ in range(KILLS):
         worker = start()
         await run.publisher.publish(islice(facts, SOME_FACTS))
-        await run.finished()
+        await run.finished(PATIENCE_S)
         await killed_ahead_of_its_outputs(run, worker, hold, states_topic, islice(facts, HELD_FACTS))
     start()
     await run.publisher.publish(facts)
-    await run.finished()
+    await run.finished(PATIENCE_S)
     return await run.verdict()
 
 
@@ -101,7 +103,7 @@ async def killed_ahead_of_its_outputs(
         # More facts in the states than there were before the holding began: the outputs of one at least are held.
         before = await run.published()
         await run.publisher.publish(facts)
-        deadline = time.monotonic() + 90
+        deadline = time.monotonic() + PATIENCE_S
         while facts_in(states) <= before:
             assert worker.exit_code is None, run.state()
             assert time.monotonic() < deadline, f"no state comes before its outputs\n{run.state()}"

@@ -1,0 +1,20 @@
+"""E2: acknowledged by hand, after the work; one fact raises and is never acknowledged."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.kafka.faust_traps.program import app, facts, handled, run
+
+
+@app.agent(facts)
+async def agent(stream: Any) -> None:
+    async for event in stream.noack().events():
+        if event.message.offset == 3:
+            raise ValueError("fact 3")
+        handled(event)
+        event.ack()
+
+
+if __name__ == "__main__":
+    run()

@@ -1,0 +1,24 @@
+"""E5: a supervisor that ends the program when an agent raises."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mode import CrashingSupervisor
+
+from tests.kafka.faust_traps.program import app, facts, handled, run
+
+# Else the stop sometimes waits for good for the facts that nobody works on any more (seen in some runs).
+app.conf.stream_wait_empty = False
+
+
+@app.agent(facts, supervisor_strategy=CrashingSupervisor)
+async def agent(stream: Any) -> None:
+    async for event in stream.events():
+        if event.message.offset == 3:
+            raise ValueError("fact 3")
+        handled(event)
+
+
+if __name__ == "__main__":
+    run()
