@@ -104,7 +104,7 @@ def check_closed(reading: Reading) -> Iterator[Finding]:
         refused = 0
         signed_in: Counter[Closed] = Counter()
         read: Counter[tuple[Closed, str]] = Counter()
-        for call in calls_of(reading, name):
+        for call in sorted(calls_of(reading, name), key=lambda call: float(call["t"])):
             during = next((time for time in times if _within(call["t"], time)), None)
             if during is None:
                 continue
