@@ -8,9 +8,6 @@ from mode import CrashingSupervisor
 
 from tests.kafka.faust_traps.program import app, facts, handled, run
 
-# Else the stop sometimes waits for good for the facts that nobody works on any more (seen in some runs).
-app.conf.stream_wait_empty = False
-
 
 @app.agent(facts, supervisor_strategy=CrashingSupervisor)
 async def agent(stream: Any) -> None:
