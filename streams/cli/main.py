@@ -56,6 +56,7 @@ ONE_LINERS = (
     ("streams.delivery.fatal", "StartRefused"),
     ("streams.drill.schedule", "ScheduleError"),
     ("connectors.autotask.client", "AccessError"),
+    ("connectors.sandbox.remote", "SandboxAway"),
 )
 
 
