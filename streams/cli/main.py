@@ -57,6 +57,7 @@ ONE_LINERS = (
     ("streams.delivery.fatal", "StartRefused"),
     ("streams.drill.schedule", "ScheduleError"),
     ("connectors.autotask.client", "AccessError"),
+    ("connectors.sandbox.remote", "SandboxAway"),
 )
 
 
