@@ -44,6 +44,7 @@ class Situation(Enum):
     WRONG_SECRET = "WrongSecret"
     SCOPE_REFUSED = "ScopeRefused"
     NO_TOKEN = "NoToken"  # the token address does not answer like one
+    WRONG_ZONE = "WrongZone"
     WRONG_TRACKING_IDENTIFIER = "WrongTrackingIdentifier"
     LOCKED = "UserLocked"
     FORBIDDEN = "PermissionMissing"
@@ -81,6 +82,8 @@ def _text(pattern: str) -> re.Pattern[str]:
 #: The words on record are "IntegrationCode is invalid." and "does not have the adequate permissions"; the others are
 #: the same said otherwise, since texts change and the status (500) says nothing.
 _CODE = r"(integration ?code|tracking identifier).{0,20}(invalid|not valid|unknown)|invalid.{0,10}integration ?code"
+#: What the server of another zone says is not public; that it refuses is. A "time zone" is something else.
+_ZONE = r"(user|tenant|database|company).{0,40}(?<!time )zone|(wrong|incorrect|another) zone"
 _RIGHTS = r"adequate permission|insufficient (permission|right)|not have (the )?permission|permission denied"
 
 SIGNS: tuple[Sign, ...] = (
@@ -96,6 +99,7 @@ SIGNS: tuple[Sign, ...] = (
     Sign("ninjaone", 403, 410, Situation.HTML_PAGE, _text(r"\A\s*<")),
     # Autotask's zone lookup does not know the user (measured by others: 500 with this text).
     Sign("autotask", 400, 500, Situation.UNKNOWN_USER, _text("zone information could not be"), Shape.ERRORS),
+    Sign("autotask", 400, 500, Situation.WRONG_ZONE, _text(_ZONE), Shape.ERRORS),
     # Autotask answers 500 to bad codes, missing rights and bad input alike; the text tells them apart.
     Sign("autotask", 200, 500, Situation.WRONG_TRACKING_IDENTIFIER, _text(_CODE), Shape.ERRORS),
     Sign("autotask", 401, 500, Situation.LOCKED, _text("account (has been|is) locked|user is locked")),
@@ -148,7 +152,10 @@ RULINGS: tuple[Ruling, ...] = (
     Ruling(None, Situation.SERVER_ERROR, Kind.TRANSIENT, Kind.UNKNOWN),
     # A larger answer would be as large the next time; after a write it still says that something was done.
     Ruling(None, Situation.TOO_LARGE, Kind.PERMANENT, Kind.UNKNOWN),
-    Ruling(None, Situation.REDIRECTED, Kind.PERMANENT, Kind.PERMANENT),
+    Ruling("ninjaone", Situation.REDIRECTED, Kind.PERMANENT, Kind.PERMANENT),
+    # An old zone may point to the new one; nothing was done, and the next call asks for the zone anew.
+    Ruling("autotask", Situation.REDIRECTED, Kind.TRANSIENT, Kind.TRANSIENT),
+    Ruling(None, Situation.WRONG_ZONE, Kind.CREDENTIALS, Kind.CREDENTIALS),
     Ruling(None, Situation.UNAUTHORIZED, Kind.CREDENTIALS, Kind.CREDENTIALS),
     Ruling(None, Situation.UNKNOWN_CLIENT, Kind.CREDENTIALS, Kind.CREDENTIALS),
     Ruling(None, Situation.UNKNOWN_USER, Kind.CREDENTIALS, Kind.CREDENTIALS),
@@ -250,6 +257,10 @@ COUNSEL: Mapping[tuple[ConnectionName, Situation], str] = {
     ("autotask", Situation.UNKNOWN_USER): (
         "Autotask does not know the user name; compare it with the Username (Key) of the API user, then "
         "'lockstep connect autotask'"
+    ),
+    ("autotask", Situation.WRONG_ZONE): (
+        "the Autotask server that was called does not keep this tenant (any more); 'lockstep test autotask' asks anew which "
+        "one does"
     ),
     ("autotask", Situation.WRONG_TRACKING_IDENTIFIER): (
         "Autotask does not accept the tracking identifier; copy it from the API user's page, then 'lockstep connect autotask'"

@@ -261,8 +261,8 @@ class AutotaskClient:
         try:
             return await self._counted(transport, request)
         except CallFailed as failure:
-            if failure.kind is Kind.CREDENTIALS:
-                # A tenant that moved to another zone is refused at the old one: after a successful test ask anew.
+            if failure.kind is Kind.CREDENTIALS or failure.situation is Situation.REDIRECTED:
+                # A tenant that moved to another zone is refused at the old one, or sent on: then it is asked for anew.
                 self._zone = None
             raise
 

@@ -148,6 +148,8 @@ class AutotaskVendor:
         answer = empty_answer(401, {"WWW-Authenticate": 'Basic Realm="sandbox"'})
         if self.settings["wrong_zone_answer"] == 500:
             answer = json_answer({"errors": ["The user does not belong to this zone."]}, 500)
+        elif self.settings["wrong_zone_answer"] == 307:
+            answer = empty_answer(307, {"Location": f"{self.base_url}{_MOVED}{call.path}"})
         return Refusal(answer=answer, auth="wrong_zone", why="the tenant moved to another zone")
 
     def _single(self, target: Target, call: Call) -> Answer:

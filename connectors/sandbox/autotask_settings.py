@@ -8,7 +8,12 @@ SWITCHES = (
     # Zone and authentication
     Switch("zone_url_double_slash", False, "bool", "zoneInformation.url has a doubled slash, as in older days."),
     Switch("zone_moved", False, "bool", "The tenant moved: discovery names another address, the old one refuses."),
-    Switch("wrong_zone_answer", 401, (401, 500), "What the old address answers: an empty 401, or 500 with a text."),
+    Switch(
+        "wrong_zone_answer",
+        401,
+        (401, 500, 307),
+        "What the old address answers: an empty 401, 500 with a text, or a redirect.",
+    ),
     Switch("doubled_slash", "accept", ("accept", "404"), "A path with a doubled slash."),
     Switch("bad_code_status", 500, (500, 401), "Answer to a wrong tracking identifier of a good user."),
     Switch("locked_answer", "401", ("401", "text"), "A locked or inactive user: empty 401, or 500 with SOAP's text."),

@@ -235,9 +235,10 @@ async def test_a_vendor_that_says_locked_is_quoted_beside_all_three_causes(it: L
     assert line.index("Active is") < line.index("Locked is") < line.index("secret is right")
 
 
-async def test_a_tenant_that_moved_is_found_again_after_a_successful_test(it: Lab) -> None:
+@pytest.mark.parametrize("answer", [401, 500])
+async def test_a_tenant_that_moved_is_found_again_after_a_successful_test(it: Lab, answer: int) -> None:
     assert (await it.effects.perform(create_ticket(1))).verdict is Verdict.SUCCEEDED
-    await it.api.switch(zone_moved=True)
+    await it.api.switch(zone_moved=True, wrong_zone_answer=answer)
     assert (await it.effects.perform(create_ticket(2))).verdict is Verdict.SUSPENDED
     async with client_like(it) as other:
         assert (await probe(other)).line == SUCCESS
@@ -245,6 +246,15 @@ async def test_a_tenant_that_moved_is_found_again_after_a_successful_test(it: La
     assert (await it.effects.perform(create_ticket(2))).verdict is Verdict.SUCCEEDED
     rows = await it.api.control("GET", "calls?since=0")
     assert [row["auth"] for row in rows].count("wrong_zone") == 1
+
+
+async def test_a_tenant_that_moved_and_redirects_costs_one_call_that_did_nothing(it: Lab) -> None:
+    assert (await it.effects.perform(create_ticket(1))).verdict is Verdict.SUCCEEDED
+    await it.api.switch(zone_moved=True, wrong_zone_answer=307)
+    assert (await it.effects.perform(create_ticket(2))).verdict is Verdict.TRANSIENT
+    assert (await it.effects.perform(create_ticket(2))).verdict is Verdict.SUCCEEDED
+    await it.api.switch(zone_moved=False)  # for the test's own look
+    assert len(await it.tickets()) == 2
 
 
 async def test_a_discovery_that_is_down_stops_nobody_who_knows_the_zone(it: Lab) -> None:

@@ -48,6 +48,8 @@ def test_every_situation_has_a_ruling_at_both_vendors(vendor, situation):
         ("autotask", 500, {"errors": "Picklist value [3] does not exist for priority"}, Situation.REFUSED_INPUT),
         ("autotask", 500, {"errors": ["You do not have permission to do this"]}, Situation.FORBIDDEN),
         ("autotask", 500, {"errors": ["reference Error ID: 5"], "ErrorId": 5}, Situation.SERVER_ERROR),
+        ("autotask", 500, {"errors": ["The user does not belong to this zone."]}, Situation.WRONG_ZONE),
+        ("autotask", 500, {"errors": ["The company's time zone is invalid"]}, Situation.REFUSED_INPUT),
         ("autotask", 404, {"errors": ["Ticket 5 was not found"]}, Situation.NOT_FOUND),
         ("autotask", 403, {"errors": ["no"]}, Situation.FORBIDDEN),
         ("autotask", 422, {"errors": ["title is required"]}, Situation.REFUSED_INPUT),
