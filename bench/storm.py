@@ -193,7 +193,7 @@ async def _has_read(theatre: Theatre, used: int) -> bool:
 async def _rename(theatre: Theatre, devices: list[Row], *, after: float) -> None:
     await asyncio.sleep(after)
     for device in devices:
-        await theatre.ninja.patch(f"devices/{device['id']}", systemName=f"{device['systemName']}-R")
+        await theatre.ninja.patch(f"devices/{device['id']}", displayName=f"renamed {device['id']}")
 
 
 async def _wait(theatre: Theatre, tickets: int, seconds: float) -> None:

@@ -96,7 +96,7 @@ def test_a_blocked_executor_of_items_leaves_the_latency_of_tickets_as_it_was(sys
     match = {"path": "ConfigurationItems"}
     system.psa.ask("POST", "faults", kind=kind, match=match, count=-1, params=params)
     for device in _devices(system, 20):
-        system.ninja.ask("PATCH", f"devices/{device['id']}", systemName=f"{device['systemName']}-R")
+        system.ninja.ask("PATCH", f"devices/{device['id']}", displayName=f"renamed {device['id']}")
     until("items wait", lambda: _waiting(system, "autotask.device-commands") >= 10, seconds=60)
     during = spans(system, devices, "during")
     assert _waiting(system, "autotask.device-commands") >= 10, "it was not blocked while this was measured"
