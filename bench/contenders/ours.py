@@ -8,11 +8,13 @@ import os
 import signal
 import sys
 import time
+from typing import Any
 
 from bench.contenders.common import RateMeter, arguments, hold_back, interruption, job_of, say
 from streams.delivery.fatal import StartRefused
 from streams.delivery.lane import Batch, Lane
 from streams.delivery.settings import PartitionsHeld, Progress, WorkerSettings
+from streams.delivery.transport import Consumer
 from streams.delivery.worker import run_worker
 
 
@@ -47,6 +49,7 @@ async def main() -> None:
     )
     hold_back(job.audit_topic)
     lose_batch(os.environ.get("LOCKSTEP_TEST_LOSE_BATCH"))
+    fetch_late(os.environ.get("LOCKSTEP_TEST_FETCH_LATE"))
     await run_worker([meter.timed(job.stage)], settings, wall_clock, stop, progress, at_checkpoint=interruption())
 
 
@@ -63,6 +66,19 @@ def lose_batch(setting: str | None) -> None:
             offer(self, batch)
 
     Lane.offer = losing  # type: ignore[method-assign]
+
+
+def fetch_late(setting: str | None) -> None:
+    """``LOCKSTEP_TEST_FETCH_LATE=seconds``: so much passes between the decision to fetch and the fetch."""
+    if not setting:
+        return
+    getmany = Consumer._getmany
+
+    async def late(self: Consumer, *args: Any) -> Any:
+        await asyncio.sleep(float(setting))
+        return await getmany(self, *args)
+
+    Consumer._getmany = late
 
 
 if __name__ == "__main__":

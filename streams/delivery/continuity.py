@@ -54,6 +54,10 @@ class Continuity:
             )
         return self._not_before(place, beginning, wanted)
 
+    def expected(self, topic: str, partition: int) -> int | None:
+        """The next offset of a partition, ``None`` where it is none of those that were sought."""
+        return self._next.get((topic, partition))
+
     def take(self, topic: str, partition: int, records: Sequence[InputRecord]) -> Sequence[InputRecord] | None:
         """The records not yet seen (a fetch around a seek repeats some), or ``None`` where something is missing."""
         where = (topic, partition)

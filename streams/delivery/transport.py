@@ -6,6 +6,7 @@ Everything overridden here is listed in ``selfcheck``, which refuses to start on
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import Any
@@ -89,6 +90,9 @@ class Consumer(driver.Consumer):
         self.lanes = self.transport.assignment
         self.continuity = Continuity(self.lanes.stage.name)
         self._committed: dict[TP, int] = {}
+        #: What a fetch brought for an assignment that was over when it came. The fetch may have begun before a seek and
+        #: ended after it, so the consumer may stand behind records that nobody got.
+        self._dropped: set[TP] = set()
 
     def _new_consumer_thread(self) -> ConsumerThread:
         return ConsumerThread(self, loop=self.loop, beacon=self.beacon)
@@ -160,14 +164,17 @@ class Consumer(driver.Consumer):
             return
         lanes, token = self.lanes, self.lanes.token
         active = self._get_active_partitions()
+        await self._return_to_dropped()
         wanted = {tp for tp in active if lanes.has_room(tp.partition)}
         if not wanted:
             await self._wait_for_room(timeout)
             return
         fetched = await self._getmany(wanted, timeout if len(wanted) == len(active) else POLL_WHILE_FULL_S)
+        self._dropped.update(fetched)
         for tp, records in fetched.items():
             if lanes.token != token or not self.flow_active:
                 return
+            self._dropped.discard(tp)
             batch = await self._continuous(token, tp, records)
             if batch is not None:
                 await self.transport.hand(batch)
@@ -193,6 +200,19 @@ class Consumer(driver.Consumer):
             return None
         follows = self.continuity.follows(tp.topic, tp.partition, fresh[0].offset)
         return Batch(token, tp.topic, tp.partition, fresh, follows)
+
+    async def _return_to_dropped(self) -> None:
+        """Go back to where the lanes stand in every partition whose records were dropped since the last look.
+
+        Without it such a partition would stand still until its next record shows the gap. Where the seek that came in
+        between has put it right already, this asks the broker for a page a second time, and nothing more.
+        """
+        dropped, self._dropped = self._dropped, set()
+        for tp in dropped:
+            offset = self.continuity.expected(tp.topic, tp.partition)
+            if offset is not None and tp in self._get_active_partitions():
+                with contextlib.suppress(IllegalStateError):  # taken away by a rebalance, and sought when it comes back
+                    await self.seek_wait({tp: offset})
 
     async def _go_back(self, tp: TP) -> None:
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import time
+from itertools import islice
 from pathlib import Path
 
 import pytest
@@ -58,3 +59,27 @@ async def test_four_workers_hold_the_same_numbers_of_all_topics(
     assert verdict.facts == 6000
     assert verdict.flawless, verdict
     assert [worker.exit_code for worker in workers[2:]] != [70, 70]
+
+
+async def test_a_fetch_that_outlasts_a_rebalance_leaves_nothing_behind(
+    broker: EmbeddedBroker, topic_prefix: str, tmp_path: Path
+) -> None:
+    # Begun before the seek, ended after it: its records are dropped, and no later record is there to show the gap. The
+    # rebalances take less than a second, so most fetches under way outlast them.
+    async with counting_run(broker.bootstrap_servers, topic_prefix, tmp_path) as run:
+        facts = run.job.facts(1000)
+        late = run.start(LOCKSTEP_TEST_FETCH_LATE="3")
+        await together([late])
+        for _ in range(3):
+            other = run.start()
+            await together([late, other])
+            await run.publisher.publish(islice(facts, 60))
+            await run.finished(30)
+            other.signal(signal.SIGTERM)
+            assert await other.ended() == 0, run.state()
+            await together([late])
+            await run.publisher.publish(islice(facts, 60))
+            await run.finished(30)
+        verdict = await run.verdict()
+    assert verdict.facts == 360
+    assert verdict.flawless, verdict
