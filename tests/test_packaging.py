@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 import subprocess
 import sys
@@ -126,3 +127,9 @@ def test_no_file_names_a_package_host_or_a_place_on_a_machine() -> None:
         if word in path.read_text(encoding="utf-8", errors="replace")
     ]
     assert found == []
+
+
+@pytest.mark.parametrize("path", sorted((HERE / "bench").glob("*.py")), ids=lambda path: path.stem)
+def test_every_benchmark_can_be_imported(path: Path) -> None:
+    # They are run by hand, so nothing else would tell that something they use has gone.
+    importlib.import_module(f"bench.{path.stem}".removesuffix(".__init__"))

@@ -10,7 +10,7 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 
-from bench.contenders.common import RateMeter, arguments, job_of
+from bench.contenders.common import RateMeter, arguments, hold_back, job_of
 from streams.delivery.changelog import load_changelog
 from streams.delivery.settings import WorkerSettings
 from streams.ports import InputRecord, OutputRecord
@@ -22,6 +22,7 @@ async def main() -> None:
     args = arguments()
     job = job_of(args)
     meter = RateMeter(args.until)
+    hold_back(job.audit_topic)
     stage = meter.timed(job.stage)
     consumer: Any = AIOKafkaConsumer(
         *job.stage.topics,
