@@ -44,8 +44,9 @@ format: $(STAMP)
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
-# Five drills of a minute each; `lockstep drill --help` for others.
+# What needs minutes of a broken Kafka, then five drills of a minute each; `lockstep drill --help` for others.
 faults: $(STAMP)
+	@$(BIN)/python -m pytest -m faults tests/kafka tests/faults
 	@$(BIN)/lockstep drill --seeds $(SEEDS) --minutes 1 $(ARGS)
 
 bench: $(STAMP)

@@ -32,6 +32,7 @@ def lockstep(folder: Path, *arguments: str, seconds: float = 60) -> subprocess.C
 
 
 @pytest.mark.kafka
+@pytest.mark.faults
 @pytest.mark.parametrize("path", KEPT, ids=lambda path: path.stem)
 def test_a_schedule_that_was_kept_loses_and_doubles_nothing(tmp_path: Path, path: Path) -> None:
     seed = path.stem.split("-")[1]

@@ -16,7 +16,7 @@ from streams.broker import BrokerError, EmbeddedBroker, attach
 from streams.drill.disk import disk_full, disk_full_on
 from tests.kafka.delivery_run import counting_run, kept
 
-pytestmark = pytest.mark.kafka
+pytestmark = [pytest.mark.kafka, pytest.mark.faults]
 
 #: More than a worker decides between two looks at what it has done.
 BACKLOG = 20_000

@@ -21,7 +21,7 @@ from streams.broker import BrokerError
 from streams.broker_cluster import NODES, EmbeddedCluster
 from tests.kafka.delivery_run import Run, counting_run, kept
 
-pytestmark = pytest.mark.kafka
+pytestmark = [pytest.mark.kafka, pytest.mark.faults]
 
 #: Three brokers and a worker on a machine that is busy with other things; alone, each wait is over in seconds.
 PATIENCE_S = 150.0

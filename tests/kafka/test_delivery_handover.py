@@ -13,7 +13,7 @@ from streams.broker import EmbeddedBroker
 from streams.settings import WorkerSettings
 from tests.kafka.delivery_run import Run, counting_run, together
 
-pytestmark = pytest.mark.kafka
+pytestmark = [pytest.mark.kafka, pytest.mark.faults]
 
 #: As ``up`` starts its workers.
 SESSION_S = WorkerSettings().session_timeout_seconds

@@ -27,7 +27,7 @@ from streams.broker import EmbeddedBroker
 from tests.kafka.faust_traps import FACTS
 from tests.kafka.faust_traps.job import job
 
-pytestmark = pytest.mark.kafka
+pytestmark = [pytest.mark.kafka, pytest.mark.faults]
 
 PREFIX = "t.faust-traps."
 #: E5 has a topic that ends with the fact that raises: a stop waits for facts behind it, which nobody works on any more.
