@@ -129,6 +129,12 @@ def test_no_file_names_a_package_host_or_a_place_on_a_machine() -> None:
     assert found == []
 
 
+def test_no_text_has_a_merge_in_it_or_a_place_that_was_to_be_filled() -> None:
+    marks = re.compile(r"^(<{7} |>{7} |={7}$)|@@[A-Z]+@@", re.MULTILINE)
+    paths = [*HERE.glob("*.md"), *(HERE / "docs").rglob("*.md"), HERE / "Makefile", HERE / "docker-compose.yml"]
+    assert [str(path.relative_to(HERE)) for path in paths if marks.search(path.read_text(encoding="utf-8"))] == []
+
+
 @pytest.mark.parametrize("path", sorted((HERE / "bench").glob("*.py")), ids=lambda path: path.stem)
 def test_every_benchmark_can_be_imported(path: Path) -> None:
     # They are run by hand, so nothing else would tell that something they use has gone.

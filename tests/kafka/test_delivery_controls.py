@@ -25,9 +25,12 @@ from streams.delivery.positions import POSITIONS_KEY
 from streams.ports import OutputRecord
 from tests.kafka.delivery_run import Run, counting_run
 
-pytestmark = pytest.mark.kafka
+pytestmark = [pytest.mark.kafka, pytest.mark.faults]
 
 KILLS = 2
+#: Plain Faust does not always come out of its recovery after a SIGKILL (known upstream as issue 432): then it is killed and
+#: started again, as an operator would do. Ours gets no second chance.
+STALLED_S, CHANCES = 40.0, 4
 #: An idiomatic agent's states and outputs go through one buffer; now and then the held output stands before the state.
 TRIES = 6
 #: For that moment to come about; it does within a second, or not at all.
@@ -83,17 +86,28 @@ async def verdict_after_kills(run: Run, contender: str, states_topic: str) -> Ve
     def start() -> Worker:
         return run.start(contender=contender, instance="only", LOCKSTEP_IDIOMATIC="seen", LOCKSTEP_TEST_HOLD=str(hold))
 
+    async def finished(worker: Worker) -> Worker:
+        for _ in range(CHANCES if contender == "idiomatic" else 0):
+            try:
+                await run.finished(STALLED_S)
+                return worker
+            except AssertionError:
+                await worker.kill()
+                worker = start()
+        await run.finished(PATIENCE_S)
+        return worker
+
     kills, worker = 0, start()
     for _ in range(TRIES):
         await run.publisher.publish(islice(facts, SOME_FACTS))
-        await run.finished(PATIENCE_S)
+        worker = await finished(worker)
         if await killed_ahead_of_its_outputs(run, worker, hold, states_topic, islice(facts, HELD_FACTS)):
             kills, worker = kills + 1, start()
         if kills == KILLS:
             break
     assert kills == KILLS, f"no state comes before its outputs\n{run.state()}"
     await run.publisher.publish(islice(facts, SOME_FACTS))
-    await run.finished(PATIENCE_S)
+    await finished(worker)
     return await run.verdict()
 
 
