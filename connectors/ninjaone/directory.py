@@ -48,7 +48,6 @@ class KnownDevice:
     node_class: str
     role_id: int | None
     name: str
-    tags: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, row: DeviceRow) -> KnownDevice | None:
@@ -65,7 +64,6 @@ class KnownDevice:
             node_class=row.node_class,
             role_id=row.node_role_id,
             name=row.name,
-            tags=tuple(sorted(row.tags)),
         )
 
 
@@ -156,7 +154,6 @@ class Directory:
             role_id=known.role_id,
             role_name=self._roles.get(known.role_id, "") if known.role_id is not None else "",
             link=self._config.device_link(known.id),
-            tags=known.tags,
         )
 
     def last_subject(self, alert: ActiveAlert) -> Subject:

@@ -10,14 +10,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Self
 
-from pydantic import Field, PrivateAttr, ValidationError, model_validator
+from pydantic import PrivateAttr, ValidationError, model_validator
 
 from schemas.commands import MatchStep, Name
 from schemas.facts import AlertFact, DeviceObserved, Subject
-from streams.core.policy_findings import Finding, Path, PolicyError, findings_of, wrong
-from streams.core.policy_format import Companies, Defaults, Devices, RuleSettings
-from streams.core.policy_parts import Part, Priority
-from streams.core.policy_when import When
+from streams.core.policy_findings import Finding, Path, PolicyError, findings_of
+from streams.core.policy_format import Companies, Defaults, Devices, Part, Priority, RuleSettings, When
 
 __all__ = ["Finding", "ItemShape", "Path", "Policy", "PolicyError", "Rule", "device_values", "parse_policy"]
 
@@ -38,7 +36,6 @@ class Rule:
     title: str
     description: str
     close_text: str
-    note_text: str | None
     repeat: Literal["note", "ticket"]
     note_every_ms: int
     due_ms: int
@@ -67,40 +64,20 @@ class Policy(Part):
     devices: Devices = Devices()
     rules: tuple[RuleSettings, ...] = (RuleSettings(name="everything-else"),)
 
-    #: The offsets of the time zones that are named above; filled in by whoever reads the file (``streams.zones``).
-    zones: dict[str, tuple[tuple[int, int], ...]] = Field(default={}, exclude=True)
-
     #: Rules as they apply, by name and severity: a function of the policy alone, wanted for every alert.
     _filled_in: dict[tuple[str, str], Rule] = PrivateAttr(default_factory=dict)
 
     @model_validator(mode="after")
-    def _rules_in_order(self) -> Self:
-        if not self.rules:
-            raise wrong("there is no rule", "write at least {name: everything-else, when: {}}", "rules")
-        last = len(self.rules) - 1
+    def _catch_all_last(self) -> Self:
+        if not self.rules or self.rules[-1].when != When():
+            raise ValueError("the last rule must be a catch-all (when: {})")
         names: set[str] = set()
         for position, rule in enumerate(self.rules):
             if rule.name in names:
-                raise wrong(f"rule name '{rule.name}' is used twice", "rename one", "rules", position, "name")
+                raise ValueError(f"rule name '{rule.name}' is used twice")
             names.add(rule.name)
-            if rule.when == When() and position != last:
-                raise wrong(
-                    f"rule '{rule.name}' matches everything, so the rules after it are never reached",
-                    "move it to the end, or say when it applies",
-                    *("rules", position),
-                )
-            if rule.when.time is not None and rule.when.time.timezone not in self.zones:
-                raise wrong(
-                    f"there is no time zone '{rule.when.time.timezone}'",
-                    "write it as the time zone database does, such as Europe/Berlin or America/New_York",
-                    *("rules", position, "when", "time", "timezone"),
-                )
-        if self.rules[-1].when != When():
-            raise wrong(
-                "the last rule must be a catch-all (when: {})",
-                "add {name: everything-else, when: {}} at the end",
-                *("rules", last),
-            )
+            if rule.when == When() and position != len(self.rules) - 1:
+                raise ValueError(f"rule '{rule.name}' matches everything, so the rules after it are never reached")
         return self
 
     @property
@@ -120,7 +97,7 @@ class Policy(Part):
 
     def rule_for(self, subject: Subject, alert: AlertFact) -> Rule:
         """The first rule that matches (the last one always does), completed from the defaults."""
-        chosen = next((rule for rule in self.rules if rule.when.holds(subject, alert, self.zones)), self.rules[-1])
+        chosen = next((rule for rule in self.rules if rule.when.holds(subject, alert)), self.rules[-1])
         rule = self._filled_in.get((chosen.name, alert.severity))
         if rule is None:
             rule = self._filled_in[chosen.name, alert.severity] = self._fill_in(chosen, alert.severity)
@@ -149,7 +126,6 @@ class Policy(Part):
             title=pick("title"),
             description=pick("description"),
             close_text=pick("close_text"),
-            note_text=pick("note_text"),
             repeat=repeat,
             note_every_ms=_HOUR_MS if note_every is None else note_every,
             due_ms=_DUE_MS,

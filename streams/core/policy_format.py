@@ -5,15 +5,62 @@ A key that does not exist is an error here; ``streams.core.policy_findings`` say
 
 from __future__ import annotations
 
-from typing import Literal, Self
+import re
+from difflib import get_close_matches
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from schemas.commands import MatchStep
-from schemas.facts import Subject
-from streams.core.policy_findings import near, wrong
-from streams.core.policy_parts import SEVERITIES, Duration, NameOrId, Names, Part, Priority, Template, Texts
-from streams.core.policy_when import When, id_or_name, one_of
+from schemas.commands import MatchStep, Name
+from schemas.facts import AlertFact, Subject
+from streams.core.templates import unknown_names
+
+SEVERITIES = ("CRITICAL", "MAJOR", "MODERATE", "MINOR", "NONE")
+
+_DURATION = re.compile(r"(\d+)\s*(s|m|h|d)")
+_UNIT_MS = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
+
+
+def _duration(value: Any) -> Any:
+    if isinstance(value, int) and not isinstance(value, bool) and value == 0:
+        return 0
+    match = _DURATION.fullmatch(value) if isinstance(value, str) else None
+    if match is None:
+        raise ValueError(f"'{value}' is not a duration; write a whole number and a unit, such as 90s, 5m, 1h or 7d")
+    return int(match[1]) * _UNIT_MS[match[2]]
+
+
+def _template(value: str) -> str:
+    wrong = unknown_names(value)
+    if wrong:
+        raise ValueError(
+            f"the template names {wrong[0]}, which does not exist (see docs: device, organization, location, alert)"
+        )
+    return value
+
+
+def _pattern(value: str) -> str:
+    try:
+        re.compile(value)
+    except re.error as error:
+        raise ValueError(f"'{value}' is not a regular expression: {error}") from None
+    return value
+
+
+def _as_tuple(value: Any) -> Any:
+    return value if isinstance(value, list | tuple) else (value,)
+
+
+Duration = Annotated[int, BeforeValidator(_duration)]
+Template = Annotated[str, AfterValidator(_template)]
+NameOrId = Annotated[Name, Field(union_mode="left_to_right")]
+Names = Annotated[tuple[NameOrId, ...], BeforeValidator(_as_tuple)]
+Texts = Annotated[tuple[str, ...], BeforeValidator(_as_tuple)]
+Priority = NameOrId | dict[str, NameOrId]
+
+
+class Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=False, coerce_numbers_to_str=False)
 
 
 class LifecycleSettings(Part):
@@ -39,15 +86,16 @@ class TicketSettings(Part):
     title: Template | None = None
     description: Template | None = None
     close_text: Template | None = None
-    note_text: Template | None = None
 
     @model_validator(mode="after")
     def _priorities(self) -> Self:
         if isinstance(self.priority, dict):
             for severity in self.priority:
                 if severity != "default" and severity not in SEVERITIES:
-                    hint = near(severity.upper(), (*SEVERITIES, "default"))
-                    raise wrong(f"priority has no severity '{severity}'", hint, "priority", severity)
+                    near = get_close_matches(severity.upper(), SEVERITIES, 1)
+                    raise ValueError(
+                        f"priority has no severity '{severity}'" + (f"; did you mean {near[0]}?" if near else "")
+                    )
         return self
 
 
@@ -66,6 +114,42 @@ class Defaults(TicketSettings):
     )
     close_text: Template = "The alert cleared in NinjaOne: {{ alert.message }}"
     lifecycle: LifecycleSettings = LifecycleSettings()
+
+
+class MessageMatch(Part):
+    """A pattern for the alert's message, searched anywhere in its first 2,000 characters."""
+
+    matches: Annotated[str, AfterValidator(_pattern)]
+
+
+class When(Part):
+    """Matchers of a rule: all that are given must hold; a list holds when one of its entries does."""
+
+    source_type: Texts | None = None
+    node_class: Texts | None = None
+    organization: Names | None = None
+    location: Names | None = None
+    role: Names | None = None
+    severity: Texts | None = None
+    priority: Texts | None = None
+    condition: Texts | None = None
+    subject: Texts | None = None
+    message: MessageMatch | None = None
+
+    def holds(self, where: Subject, alert: AlertFact) -> bool:
+        """Whether an alert of this subject falls under these matchers. Names compare without regard to case."""
+        return (
+            _one_of(self.source_type, alert.source_type)
+            and _one_of(self.node_class, where.node_class)
+            and _id_or_name(self.organization, where.organization_id, where.organization_name)
+            and _id_or_name(self.location, where.location_id, where.location_name)
+            and _id_or_name(self.role, where.role_id, where.role_name)
+            and _one_of(self.severity, alert.severity)
+            and _one_of(self.priority, alert.priority)
+            and _one_of(self.condition, alert.condition_name, alert.source_config_uid)
+            and _one_of(self.subject, alert.alert_subject)
+            and (self.message is None or re.search(self.message.matches, alert.message[:2000]) is not None)
+        )
 
 
 class RuleSettings(Part):
@@ -130,8 +214,8 @@ class TypeRule(Part):
     def holds(self, where: Subject) -> bool:
         """Whether a device of this subject falls under this entry."""
         return (
-            id_or_name(self.role, where.role_id, where.role_name)
-            and one_of(self.node_class, where.node_class)
+            _id_or_name(self.role, where.role_id, where.role_name)
+            and _one_of(self.node_class, where.node_class)
             and (self.node_class_prefix is None or where.node_class.startswith(self.node_class_prefix))
         )
 
@@ -156,15 +240,33 @@ class Devices(Part):
     on_delete: Literal["retire", "keep"] = "retire"
     grace: Duration = 0
     types: tuple[TypeRule, ...] = (TypeRule(type="Workstation", product="Managed Device"),)
-    fields: dict[str, str] = Field(default={"link": "NinjaOne Link"})
+    fields: dict[str, str] = {"link": "NinjaOne Link"}
 
     @model_validator(mode="after")
     def _known(self) -> Self:
         for field in self.fields:
             if field not in DEVICE_FIELDS:
-                raise wrong(f"fields has no '{field}'", near(field, DEVICE_FIELDS), "fields", field)
+                near = get_close_matches(field, DEVICE_FIELDS, 1)
+                known = f"did you mean '{near[0]}'?" if near else "known: " + ", ".join(DEVICE_FIELDS)
+                raise ValueError(f"fields has no '{field}'; {known}")
         if not self.types or not self.types[-1].matches_all:
             raise ValueError(
                 "the last entry of types must match every device (no role, node_class or node_class_prefix)"
             )
         return self
+
+
+def _one_of(wanted: tuple[str, ...] | None, *found: str | None) -> bool:
+    if wanted is None:
+        return True
+    values = {value.casefold() for value in found if value}
+    return any(entry.casefold() in values for entry in wanted)
+
+
+def _id_or_name(wanted: tuple[Name, ...] | None, identity: int | None, name: str) -> bool:
+    if wanted is None:
+        return True
+    return any(
+        entry == identity if isinstance(entry, int) else bool(name) and entry.casefold() == name.casefold()
+        for entry in wanted
+    )
