@@ -210,7 +210,11 @@ class Consumer(driver.Consumer):
         dropped, self._dropped = self._dropped, set()
         for tp in dropped:
             offset = self.continuity.expected(tp.topic, tp.partition)
-            if offset is not None and tp in self._get_active_partitions():
+            if offset is None:
+                continue
+            if tp not in self._get_active_partitions():
+                self._dropped.add(tp)  # paused for the moment: it is gone back to when it is fetched from again
+            else:
                 with contextlib.suppress(IllegalStateError):  # taken away by a rebalance, and sought when it comes back
                     await self.seek_wait({tp: offset})
 
