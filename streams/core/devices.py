@@ -9,6 +9,7 @@ Fields of a body (times in epoch ms)::
     item       {id, company} from its outcome
     retire_at  when the item of a removed device is retired, unless it comes back (timer ``retire``)
     parked     upsert | retire: {reason, detail, organization, ...};  dismissed [reason, organization]
+               of a refused command: n, its ordinal; of one that lost its mapping since: refused, the same
     pending    command id: {type, n, company, digest, ..., due when deferred}
 """
 
@@ -133,16 +134,22 @@ def _reconcile(draft: Draft, context: Context, *, ordinal: int = 1, force: bool 
         # A mapping that was lost (an entry slipped, a company renamed) retires nothing; a device that left does.
         if written is not None and written["organization"] != organization:
             _retire(draft, written)
-        return _park(draft, "upsert", found.reason, found.detail, organization)
+        return _park(draft, "upsert", found.reason, found.detail, organization, **_refused(draft))
     command = upsert(key=draft.key, fact=fact, company_id=found.company_id, policy=context.in_force)
     digest = content_digest(command)
     if written is not None and written["company"] != found.company_id:
         _retire(draft, written)
         written = None
-    if written is not None and written["digest"] == digest and not force:
+    parked = draft.body.get("parked", {}).get("upsert", {})
+    if written is not None and written["digest"] == digest and not force and "refused" not in parked:
         if written["organization"] != organization:
             draft.change("OrganizationFollowed", {"written": {**written, "organization": organization}})
-        return draft.reason("StillParked" if "upsert" in draft.body.get("parked", {}) else "Unchanged")
+        if "n" in parked:
+            return draft.reason("StillParked")
+        if parked:
+            # It waited for its mapping alone, and the item is as it should be.
+            draft.change("Unparked", None, "parked", "upsert")
+        return draft.reason("Unchanged")
     item = draft.body.get("item")
     if item is not None and item["company"] == found.company_id:
         command = command.model_copy(update={"item_id": item["id"]})
@@ -206,8 +213,16 @@ def _park(draft: Draft, kind: str, reason: str, detail: str, organization: int, 
         return draft.reason("Dismissed", detail=reason)
     if draft.body.get("parked", {}).get(kind) == entry:
         return draft.reason("StillParked", detail=reason)
-    draft.change("Parked", {"detail": None, **entry}, "parked", kind)
+    gone = {name: None for name in ("n", "refused") if name in draft.body.get("parked", {}).get(kind, {})}
+    draft.change("Parked", {"detail": None, **gone, **entry}, "parked", kind)
     return draft.reason(reason, detail=detail)
+
+
+def _refused(draft: Draft) -> dict[str, int]:
+    """The ordinal of a refused command, if one is parked: it is to be asked again once there is a company."""
+    parked = draft.body.get("parked", {}).get("upsert", {})
+    ordinal = parked.get("n", parked.get("refused"))
+    return {} if ordinal is None else {"refused": ordinal}
 
 
 def _settled(draft: Draft, fact: CommandSettled) -> None:

@@ -116,6 +116,23 @@ def test_a_mapping_that_was_lost_retires_nothing() -> None:
     assert scene.body()["parked"]["upsert"]["reason"] == "UnmappedOrganization"
 
 
+def test_a_mapping_that_came_back_releases_a_device_that_is_unchanged() -> None:
+    scene = upserted().when(policy(2, companies={"map": []})).when(policy(3))
+    assert (scene.kinds, scene.reasons) == ([], ["Unchanged"])
+    assert not scene.body().get("parked")
+
+
+def test_a_refused_item_whose_mapping_was_lost_is_asked_again_when_it_is_back() -> None:
+    scene = devices(device()).settle("UpsertConfigurationItem", "Rejected", reason="UnknownProduct")
+    first = scene.last("UpsertConfigurationItem")
+    scene.when(policy(2, companies={"map": []}))
+    assert scene.body()["parked"]["upsert"]["reason"] == "UnmappedOrganization"
+    scene.when(companies((5, "Eastwind")))
+    assert scene.when(policy(3)).kinds == ["UpsertConfigurationItem"]
+    assert scene.last("UpsertConfigurationItem").envelope.id != first.envelope.id
+    assert "parked" not in scene.body()
+
+
 def test_a_remapped_organization_moves_its_items() -> None:
     scene = upserted().when(policy(2, companies={"map": [{"organization": 17, "company": 7}]}))
     assert scene.kinds == ["RetireConfigurationItem", "UpsertConfigurationItem"]
