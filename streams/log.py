@@ -190,6 +190,12 @@ class KafkaLog:
             raise LogError(
                 f"Kafka at {self._options.bootstrap_servers} did not acknowledge {what} within {self._ack_seconds:g} s"
             ) from None
+        except KafkaConnectionError:
+            await self._discard()
+            raise LogError(
+                f"Kafka at {self._options.bootstrap_servers} does not answer ({what}): "
+                "is it running, and are kafka.bootstrap_servers and kafka.security right?"
+            ) from None
         except (KafkaError, OSError) as error:
             # The producer may be in a state it cannot leave (fenced, sequence lost): the next write opens another.
             await self._discard()

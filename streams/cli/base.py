@@ -31,11 +31,23 @@ class Failure(Exception):
         self.code = code
 
 
+def common_but(json_help: str) -> Callable[[F], F]:
+    """``common`` for a verb whose ``--json`` is another than one document instead of text."""
+
+    def decorate(function: F) -> F:
+        return _common(function, json_help)
+
+    return decorate
+
+
 def common(function: F) -> F:
     """``--config`` and ``--json``, before or after the verb's own options."""
+    return _common(function, "Print one JSON document instead of text.")
 
+
+def _common(function: F, json_help: str) -> F:
     @click.option("--config", "config", type=click.Path(path_type=Path, dir_okay=False), help="Configuration file.")
-    @click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of text.")
+    @click.option("--json", "as_json", is_flag=True, help=json_help)
     @click.pass_context  # type: ignore[arg-type]
     @functools.wraps(function)
     def wrapper(context: click.Context, config: Path | None, as_json: bool, **rest: Any) -> Any:

@@ -12,11 +12,10 @@ import yaml
 from connectors.autotask.setup import Created, Finding, Setup
 from connectors.errors import CallFailed
 from connectors.ports import CallsSuspended, OpenGate
-from connectors.probing import ProbeResult
 from schemas.facts import ConnectionName
 from streams.cli.base import FAILED, FINDING, Failure, actor, common, run, say, say_error, say_json, settings_of
 from streams.clock import clock_of
-from streams.connecting import tell_disconnected, tell_fields_created, test_and_tell
+from streams.connecting import NOT_TOLD, Tested, running_system, tell_disconnected, tell_fields_created, test_and_tell
 from streams.core.policy import Policy
 from streams.policy_file import STARTER, read_policy
 from streams.secrets_file import store_secrets
@@ -33,12 +32,21 @@ _AUTOTASK_NEEDS = "--username, --secret-stdin and --integration-code"
 @common
 def test(config: Path | None, as_json: bool, connection: ConnectionName) -> int:
     """Test a connection with its stored credentials; a success makes it Healthy."""
-    result = run(test_and_tell(settings_of(config), connection, tell=True, by=actor()))
-    return _tell(result, as_json)
+    tested = run(test_and_tell(settings_of(config), connection, tell=True, by=actor()))
+    code = _tell(tested, as_json)
+    return _not_told(connection, tested.untold) if tested.untold else code
 
 
-def _tell(result: ProbeResult, as_json: bool) -> int:
-    failed = result.failed
+def _not_told(connection: ConnectionName, untold: str) -> int:
+    say_error(
+        f"lockstep: {untold}; a running system was not told of this test, and its connection stays as it was: "
+        f"run 'lockstep test {connection}' again when Kafka answers"
+    )
+    return FAILED
+
+
+def _tell(tested: Tested, as_json: bool) -> int:
+    result, failed = tested.result, tested.result.failed
     if as_json:
         say_json(
             {
@@ -47,6 +55,7 @@ def _tell(result: ProbeResult, as_json: bool) -> int:
                 "step": failed.step if failed else None,
                 "steps": [{"step": step.step, "ok": step.ok, "line": step.line} for step in result.steps],
                 "findings": list(result.findings),
+                "untold": tested.untold,
             }
         )
     else:
@@ -121,9 +130,9 @@ def _connect(
     if test:
         # Tested before anything is stored: a typing error must not replace credentials that work.
         tried = _with(settings, connection, given)
-        result = run(test_and_tell(tried, connection, tell=False, by=actor()))
-        if not result.ok:
-            code = _tell(result, as_json)
+        first = run(test_and_tell(tried, connection, tell=False, by=actor()))
+        if not first.result.ok:
+            code = _tell(first, as_json)
             say_error("nothing was stored")
             return code
     store_secrets(settings.secrets_path, connection, given)
@@ -136,14 +145,16 @@ def _connect(
         return 0
     # Told to a running system with what is really in force, which the environment may override.
     effective = run(test_and_tell(stored, connection, tell=True, by=actor()))
-    if not effective.ok:
+    if not effective.result.ok:
         raise Failure(
             f"{SHOWN[connection]}: the new credentials work and are stored, but others from the environment override them: "
-            f"{effective.line}"
+            f"{effective.result.line}"
         )
     code = _tell(effective, as_json)
     if not as_json:
         say(f"{SHOWN[connection]}: stored in {settings.secrets_path}")
+    if effective.untold:
+        return _not_told(connection, effective.untold)
     return 0 if code == FINDING else code
 
 
@@ -159,12 +170,27 @@ def _with(settings: Settings, connection: ConnectionName, given: dict[str, str])
 def disconnect(config: Path | None, as_json: bool, connection: ConnectionName) -> int:
     """Forget the stored credentials; a running system stops calling, and work waits."""
     settings = settings_of(config)
-    told = run(tell_disconnected(settings, connection, by=actor()))
+    told, untold = False, None
+    try:
+        told = run(tell_disconnected(settings, connection, by=actor()))
+    except NOT_TOLD as error:
+        untold = str(error)
+    # Also where nobody could be told: what runs on this machine follows the file.
     store_secrets(settings.secrets_path, connection, None)
     if as_json:
-        say_json({"connection": connection, "state": "NotConnected", "running_system_told": told})
+        say_json(
+            {"connection": connection, "state": "NotConnected", "running_system_told": told, "untold": untold},
+        )
+    elif untold:
+        say(f"{SHOWN[connection]}: the stored credentials are forgotten")
     else:
         say(f"{SHOWN[connection]}: Not connected" + ("" if told else " (no running system to tell)"))
+    if untold:
+        say_error(
+            f"lockstep: {untold}; a running system was not told and may go on calling: "
+            f"run 'lockstep disconnect {connection}' again when Kafka answers"
+        )
+        return FAILED
     return 0
 
 
@@ -199,10 +225,19 @@ def setup(config: Path | None, as_json: bool) -> int:
     """Create the missing user-defined fields, where Autotask allows it."""
     settings = settings_of(config)
     policy = read_policy(settings.policy_path).policy
+    try:
+        # Before anything is created: a field that a running system did not hear of would stay empty.
+        run(running_system(settings))
+    except NOT_TOLD as error:
+        raise Failure(f"{error}; nothing was created") from None
     created, left = run(_setup(settings, policy))
     made = [result.name for result in created if result.ok]
-    if made:
-        run(tell_fields_created(settings, made, by=actor()))
+    untold = None
+    try:
+        if made:
+            run(tell_fields_created(settings, made, by=actor()))
+    except NOT_TOLD as error:
+        untold = str(error)
     if as_json:
         say_json(
             {
@@ -217,6 +252,12 @@ def setup(config: Path | None, as_json: bool) -> int:
             say(f"not for setup: {finding.line}")
         if not created and not left:
             say("nothing to do: every user-defined field exists")
+    if untold:
+        say_error(
+            f"lockstep: {untold}; a running system was not told of the new fields: it fills those of an item when its "
+            "device changes"
+        )
+        return FAILED
     return FINDING if left or not all(result.ok for result in created) else 0
 
 
@@ -257,7 +298,7 @@ def init(config: Path | None, as_json: bool, force: bool, no_test: bool, **given
     results = (
         {}
         if no_test
-        else {name: run(test_and_tell(load_settings(path), name, tell=False, by=actor())) for name in SHOWN}
+        else {name: run(test_and_tell(load_settings(path), name, tell=False, by=actor())).result for name in SHOWN}
     )
     written = [path, settings.policy_path, settings.secrets_path]
     good = all(result.ok for result in results.values())

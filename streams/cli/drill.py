@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from streams.cli.base import FAILED, FINDING, OK, Failure, common, run, say, say_error, say_json, table
+from streams.cli.base import FAILED, FINDING, OK, Failure, common_but, run, say, say_error, say_json, table
 from streams.cli.running import stop_on_signals
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ _SEEDS = re.compile(r"(\d+)(?:-(\d+))?")
 )
 @click.option("--show", is_flag=True, help="Only print the faults of the seed, one JSON object a line.")
 @click.option("--report", type=click.Path(path_type=Path, dir_okay=False), help="Gather results and write this page.")
-@common
+@common_but("End with one JSON document on the last line.")
 def drill(
     config: Path | None,
     as_json: bool,

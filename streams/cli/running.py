@@ -7,10 +7,11 @@ import contextlib
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import click
 
-from streams.cli.base import FAILED, Failure, common, run, say, say_error, say_json, settings_of
+from streams.cli.base import FAILED, Failure, common, common_but, run, say, say_error, say_json, settings_of
 from streams.clock import clock_of
 from streams.settings import CONFIG_NAME
 
@@ -105,15 +106,22 @@ def up(config: Path | None, as_json: bool) -> int:
     return run(main())
 
 
+class _Role(click.Choice[str]):
+    """The roles there are; the one that a later version brings is refused by name and not offered."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        if value == "console":
+            raise click.UsageError("'run console' is not available yet", ctx)
+        return super().convert(value, param, ctx)
+
+
 @click.command("run")
-@click.argument("role", type=click.Choice([*ROLES, "console"]))
+@click.argument("role", type=_Role(ROLES))
 @click.option("--name", help="Name of this process in 'status' (default: the role).")
 @click.option("--static", is_flag=True, help="The name is stable: a quick restart then costs no rebalance.")
 @common
 def run_role(config: Path | None, as_json: bool, role: str, name: str | None, static: bool) -> int:
     """Run one role of a cluster: connectors, worker or executor."""
-    if role == "console":
-        raise click.UsageError("'run console' is not available yet")
     from streams import roles
 
     settings = settings_of(config)
@@ -129,7 +137,7 @@ def run_role(config: Path | None, as_json: bool, role: str, name: str | None, st
 @click.command("demo")
 @click.option("--keep", is_flag=True, help="Leave everything running at the end, until Ctrl-C.")
 @click.option("--seed", type=int, default=1, show_default=True, help="The same seed gives the same tenant.")
-@common
+@common_but("End with one JSON document on the last line.")
 def demo(config: Path | None, as_json: bool, keep: bool, seed: int) -> int:
     """Tell the whole story on simulators and a real Kafka, and verify it."""
     from streams.demo.story import run_demo

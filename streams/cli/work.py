@@ -22,7 +22,10 @@ _WHAT = click.Choice(["ninjaone", "autotask", "all"])
 @click.option("--reason", default="", help="Why; shown in 'lockstep status'.")
 @common
 def pause(config: Path | None, as_json: bool, what: operations.Paused, reason: str) -> int:
-    """Stop the calls to one vendor or both; work waits. Holds over restarts until 'lockstep resume'."""
+    """Stop the calls to one vendor or both; work waits. Holds over restarts until 'lockstep resume'.
+
+    Without an argument: both.
+    """
 
     async def asked(options: KafkaOptions) -> operations.Pause:
         async with clock_of() as clock, KafkaLog(options, now=clock.now) as log:
@@ -43,7 +46,10 @@ def pause(config: Path | None, as_json: bool, what: operations.Paused, reason: s
 @click.argument("what", type=_WHAT, default="all")
 @common
 def resume(config: Path | None, as_json: bool, what: operations.Paused) -> int:
-    """Let the calls go again."""
+    """Let the calls go again.
+
+    Without an argument: both.
+    """
 
     async def main() -> dict[operations.Paused, operations.Pause]:
         options = await kafka_options(settings_of(config))
