@@ -63,6 +63,8 @@ class AutotaskPoller:
         self._publisher = publisher or TicketPublisher(log, client.now)
         self._rows = RowReader(log, "autotask-tickets")
         self._budget = BudgetReader(client)
+        #: The lists that lastingly fail, each with its line (``connectors.pacing``).
+        self.failing: dict[str, str] = {}
         self._cursor: int | None = None
         self._cursor_read = False
 
@@ -127,7 +129,13 @@ class AutotaskPoller:
             await self._sleep(seconds * (self.slower() if slows else 1.0))
 
         await keep_polling(
-            f"autotask {name}", round_of_work, pause, gate=self._client.gate, sleep=self._sleep, jitter=self._jitter
+            f"autotask {name}",
+            round_of_work,
+            pause,
+            gate=self._client.gate,
+            sleep=self._sleep,
+            jitter=self._jitter,
+            failing=self.failing,
         )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from connectors.ninjaone.alertbook import AlertBook
 from connectors.ninjaone.client import NinjaOneClient
@@ -42,6 +42,8 @@ class NinjaOneConnector:
     gate: Gate
     sleep: Sleep
     jitter: Jitter
+    #: The lists that lastingly fail, each with its line (``connectors.pacing``).
+    failing: dict[str, str] = field(default_factory=dict)
 
     @classmethod
     def create(
@@ -123,4 +125,6 @@ class NinjaOneConnector:
         async def pause() -> None:
             await self.sleep(seconds)
 
-        await keep_polling(name, work, pause, gate=self.gate, sleep=self.sleep, jitter=self.jitter)
+        await keep_polling(
+            name, work, pause, gate=self.gate, sleep=self.sleep, jitter=self.jitter, failing=self.failing
+        )

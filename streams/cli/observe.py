@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import click
 
@@ -65,6 +65,8 @@ def status(config: Path | None, as_json: bool, role: str | None) -> int:
         say(table(rows, ["ROLE", "STATE", "PID", "RESTARTS", "LAST REASON", "DOING"]))
     for line in found["stopped"]:
         say(f"stopped: {line}")
+    for line in found["failing"]:
+        say(f"failing: {line}")
     for entry in found["waiting"]:
         since = f" since {entry['since']}" if entry["since"] else ""
         until = f", next call at {entry['until']}" if entry["until"] else ""
@@ -89,7 +91,8 @@ async def _status(settings: Settings) -> dict[str, Any]:
         },
         "roles": _roles(reports),
         "waiting": _waiting(reports),
-        "stopped": _stopped(reports),
+        "stopped": _lines(reports, "stopped"),
+        "failing": _lines(reports, "failing"),
         "parked": len(await parked(options)),
         "dead_letters": len(letters),
         "policy_revision": policy.revision if policy else None,
@@ -161,10 +164,10 @@ def _doing(report: dict[str, Any]) -> str:
     return ", ".join(parts)
 
 
-def _stopped(reports: list[dict[str, Any]]) -> list[str]:
-    """The lists of the vendors that are not read any further, each with why and what to do."""
+def _lines(reports: list[dict[str, Any]], what: Literal["stopped", "failing"]) -> list[str]:
+    """The lists of the vendors that are not read any further, or lastingly fail, each with why and what to do."""
     running = [report for report in reports if report["role"] == "connectors" and report["state"] == "running"]
-    return [line for report in running for part in report["figures"].values() for line in part.get("stopped", [])]
+    return [line for report in running for part in report["figures"].values() for line in part.get(what, [])]
 
 
 def _waiting(reports: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -135,6 +135,7 @@ class ConnectorsRole:
             return await set_up_ninjaone(connector.client, webhook)
 
         side.handle = connector.webhook.handle
+        side.figures = lambda: {"failing": list(connector.failing.values())}
         works = [connector.run()]
         if webhook.public_url:
             silent = partial(silence, connector.intake.webhook_fell_silent, sleep=here.clock.sleep)
@@ -183,7 +184,7 @@ class ConnectorsRole:
                     return f"Autotask sends ticket changes to {url}"
 
                 works.append(self._keep_set_up(side, gate, set_up, partial(here.clock.sleep, LOOK_AGAIN_S)))
-        side.figures = lambda: _budget(poller)
+        side.figures = lambda: {"failing": list(poller.failing.values()), **_budget(poller)}
         side.running = asyncio.create_task(_closing(client, _together(*works)))
 
     def _limited(self, side: _Side) -> LimitedLog:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from streams.cli.observe import _stopped, _waiting
+from streams.cli.observe import _lines, _waiting
 from streams.executor.trying import Pace
 
 SINCE = 1_796_000_000_000
@@ -73,9 +73,17 @@ def test_nothing_that_waits_is_nothing_to_say() -> None:
 
 
 def test_a_list_that_stopped_at_the_limit_is_told_with_its_line() -> None:
-    assert _stopped(
+    assert _lines(
         [
             {"role": "connectors", "state": "running", "figures": {"ninjaone": {"stopped": ["100 rows in a row"]}}},
             report(),
-        ]
+        ],
+        "stopped",
     ) == ["100 rows in a row"]
+
+
+def test_a_list_that_is_refused_for_good_is_told_only_by_the_connectors_that_run() -> None:
+    line = "ninjaone alerts: 3 times in a row: refused"
+    figures = {"ninjaone": {"failing": [line]}, "autotask": {}}
+    here = {"role": "connectors", "state": "running", "figures": figures}
+    assert _lines([here, {**here, "state": "gone"}, report()], "failing") == [line]

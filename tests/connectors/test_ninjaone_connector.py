@@ -142,6 +142,38 @@ async def test_flow_control_is_obeyed_by_the_next_round():
     assert naps == [90.0]
 
 
+@pytest.mark.parametrize(
+    ("outcomes", "told"),
+    [
+        ([failed(), failed()], []),
+        (
+            [failed(), failed(), failed(detail="403, permission missing")],
+            ["test: 3 times in a row: 403, permission missing"],
+        ),
+        ([failed()] * 3 + [KeyError("oops")], ["test: 4 times in a row: KeyError: 'oops'"]),
+        ([failed()] * 3 + [None], []),
+        ([failed(), failed(), None, failed()], []),
+    ],
+)
+async def test_a_failure_that_lasts_is_told_until_a_round_succeeds(outcomes, told):
+    failing = {}
+    with suppress(asyncio.CancelledError):
+        await keep_polling(
+            "test",
+            Rounds(*outcomes),
+            _no_pause,
+            gate=SwitchedGate("ninjaone"),
+            sleep=Naps(),
+            jitter=lambda: 0.0,
+            failing=failing,
+        )
+    assert list(failing.values()) == told
+
+
+async def _no_pause():
+    return None
+
+
 async def test_a_programming_error_is_one_line_and_not_the_end(caplog):
     naps, pauses = await polled(SwitchedGate("ninjaone"), KeyError("oops"), None)
     assert (len(naps), pauses) == (1, 1)
