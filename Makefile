@@ -4,6 +4,8 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 ARGS   ?=
+# Test processes side by side, each with a broker of its own: most of a test's time is waiting for a session to time out.
+JOBS   ?= 2
 # Chosen so that together they draw as many kinds of fault as five can.
 SEEDS  ?= 89,37,2,106,1
 
@@ -28,7 +30,7 @@ demo: $(STAMP)
 	@$(BIN)/lockstep demo $(ARGS)
 
 test: $(STAMP)
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest -n $(JOBS) --dist loadscope --no-loadscope-reorder $(ARGS)
 
 # -s: a long run says what it measured.
 test-long: $(STAMP)

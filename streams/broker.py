@@ -23,7 +23,7 @@ from typing import IO
 
 from streams import broker_folder as folder
 from streams import kafka_runtime
-from streams.broker_settings import HOST, Node, alone, cluster_id, jvm_options, server_properties
+from streams.broker_settings import HOST, NO_ELIGIBLE_REPLICAS, Node, alone, cluster_id, jvm_options, server_properties
 from streams.broker_words import port_was_taken, why_it_ended
 from streams.kafka_runtime import KAFKA_VERSION, BrokerError, KafkaRuntime
 
@@ -170,7 +170,10 @@ class EmbeddedBroker:
         if (self.data_dir / "data" / "meta.properties").exists():
             return
         cluster = cluster_id(self.data_dir) if self._member is None else self._member.cluster
-        arguments = ["format", f"--cluster-id={cluster}", "--ignore-formatted", "--config"]
+        arguments = ["format", f"--cluster-id={cluster}", "--ignore-formatted"]
+        if self._member is None:
+            arguments += ["--feature", NO_ELIGIBLE_REPLICAS]
+        arguments += ["--config"]
         done = subprocess.run(
             runtime.command(*jvm_options(self._heap_mb), "kafka.tools.StorageTool", *arguments, str(self._properties)),
             env=runtime.environment(),

@@ -39,6 +39,12 @@ class Node:
         return self.ports[self.node_id]
 
 
+#: Kafka's default (1) takes a replica that stopped uncleanly out of the list of those that may lead. With one copy that
+#: leaves nobody: NotEnoughReplicas was seen for a moment after a full disk had ended the broker twice, and once
+#: partitions without a leader for good. The only copy is always the right one.
+NO_ELIGIBLE_REPLICAS = "eligible.leader.replicas.version=0"
+
+
 def alone(ports: Ports) -> Node:
     """The place of a broker that has no likes."""
     return Node(1, {1: ports})
