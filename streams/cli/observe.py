@@ -117,7 +117,8 @@ def _connection(state: Connection, switch: Pause | None) -> dict[str, Any]:
     reason = state.reason
     if switch is not None:
         why = f": {switch.reason}" if switch.reason else ""
-        reason = f"{reason}; paused by {switch.by} since {rfc3339(switch.since)}{why}".removeprefix("; ")
+        paused = f"paused by {switch.by} since {rfc3339(switch.since)}{why}"
+        reason = f"{reason.rstrip('.')}; {paused}" if reason else paused
     return {"state": state.state, "since": since, "reason": reason, "paused": switch is not None}
 
 

@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 
-from streams.cli.observe import _lines, _waiting
+from streams.cli.observe import _connection, _lines, _waiting
+from streams.core.connection import Connection
 from streams.executor.trying import Pace
+from streams.operations import Pause
 
 SINCE = 1_796_000_000_000
 AT = 1_795_489_200_000
@@ -87,3 +89,19 @@ def test_a_list_that_is_refused_for_good_is_told_only_by_the_connectors_that_run
     figures = {"ninjaone": {"failing": [line]}, "autotask": {}}
     here = {"role": "connectors", "state": "running", "figures": figures}
     assert _lines([here, {**here, "state": "gone"}, report()], "failing") == [line]
+
+
+@pytest.mark.parametrize(
+    ("reason", "shown"),
+    [
+        (
+            "Refused the credentials.",
+            "Refused the credentials; paused by anna since 2026-11-24T03:00:00.000Z: patching",
+        ),
+        ("", "paused by anna since 2026-11-24T03:00:00.000Z: patching"),
+    ],
+)
+def test_a_pause_stands_beside_the_reason_that_was_there(reason: str, shown: str) -> None:
+    state = Connection(name="autotask", state="Unhealthy", reason=reason, since=AT)
+    told = _connection(state, Pause(what="autotask", since=AT, by="anna", reason="patching"))
+    assert told["reason"] == shown
