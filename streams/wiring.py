@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from connectors.ports import Now, Publication
 from schemas.envelope import DecodeError
@@ -14,7 +15,7 @@ from schemas.topics import CONTROL
 from streams.broker import attach
 from streams.kafka_options import KafkaOptions
 from streams.log import KafkaLog
-from streams.policy_file import PolicyFile, read_policy
+from streams.policy_file import read_policy
 from streams.readers import read_all
 from streams.settings import Settings
 from streams.topics import Prepared, TopicSettings, create_topics
@@ -54,32 +55,46 @@ async def prepare_topics(settings: Settings, options: KafkaOptions) -> Prepared:
     return await create_topics(options, wanted)
 
 
-async def policy_in_force(options: KafkaOptions) -> PolicyPublished | None:
-    """The latest published policy revision, or ``None`` before the first."""
-    latest: PolicyPublished | None = None
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """A policy revision as it was published; ``at`` is epoch ms."""
+
+    fact: PolicyPublished
+    at: int
+
+
+async def policy_revisions(options: KafkaOptions) -> list[Revision]:
+    """Every published policy revision that the log still has, the one in force last."""
+    found: dict[int, Revision] = {}
     async for record in read_all(options, CONTROL, partitions=[0]):
         try:
-            fact = decode_fact(record.headers, record.value).data
+            event = decode_fact(record.headers, record.value)
         except DecodeError:
             continue  # the agents keep it as a dead letter; here it only means: not a policy
-        if isinstance(fact, PolicyPublished) and (latest is None or fact.revision > latest.revision):
-            latest = fact
-    return latest
+        if isinstance(event.data, PolicyPublished):
+            found.setdefault(event.data.revision, Revision(event.data, event.envelope.recorded))
+    return [found[revision] for revision in sorted(found)]
+
+
+async def policy_in_force(options: KafkaOptions) -> PolicyPublished | None:
+    """The latest published policy revision, or ``None`` before the first."""
+    revisions = await policy_revisions(options)
+    return revisions[-1].fact if revisions else None
 
 
 async def publish_policy(
-    log: KafkaLog, options: KafkaOptions, file: PolicyFile, *, now: Now, author: str, note: str = ""
+    log: KafkaLog, options: KafkaOptions, document: str, *, now: Now, author: str, note: str = ""
 ) -> tuple[int, bool]:
     """Put a policy into force for every partition. Returns its revision and whether anything was published.
 
-    A policy that equals the one in force is not published again.
+    ``document`` is canonical JSON of a policy that passed its check. A policy that equals the one in force is not published again.
     """
     current = await policy_in_force(options)
-    if current is not None and current.document == file.document:
+    if current is not None and current.document == document:
         return current.revision, False
     revision = (current.revision if current else 0) + 1
-    fact = PolicyPublished(revision=revision, document=file.document, author=author, note=note)
-    identity = derived_id("policy", revision, file.document)
+    fact = PolicyPublished(revision=revision, document=document, author=author, note=note)
+    identity = derived_id("policy", revision, document)
     await log.publish(
         [Publication(topic=CONTROL, key="policy", id=identity, source="lockstep/policy", time=now(), fact=fact)]
     )
@@ -96,7 +111,7 @@ async def first_policy(
     current = await policy_in_force(options)
     if current is None:
         revision, _ = await publish_policy(
-            log, options, read_policy(settings.policy_path), now=now, author="first start"
+            log, options, read_policy(settings.policy_path).document, now=now, author="first start"
         )
         tell(f"policy {settings.policy_path} published as revision {revision}")
         return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 
@@ -43,6 +44,40 @@ def test_a_changed_rule_takes_effect_without_a_restart(system: System) -> None:
     ticket = system.opened(system.alert(system.take()[0], "Paper jam in tray 3"))[0]
     assert ticket["queueID"] == MONITORING
     assert system.pids() == pids
+
+
+def test_a_policy_is_compared_before_it_is_published_listed_and_rolled_back(system: System) -> None:
+    revisions = json.loads(system.lockstep("policy", "list", "--json").out)
+    good = revisions[-1]["revision"]
+    assert [each["in_force"] for each in revisions] == [False] * (len(revisions) - 1) + [True]
+    assert system.lockstep("policy", "diff").code == 0
+    policy = system.policy()
+    policy["rules"].insert(0, {"name": "mistaken", "when": {}, "ticket": {"queue": "NOC"}})
+    policy["defaults"]["priority"]["MAJOR"] = "Low"
+    try:
+        system.write_policy(policy)
+        said = system.lockstep("policy", "diff")
+        assert (said.code, said.out.splitlines()[:2]) == (
+            2,
+            [
+                '~ defaults.priority.MAJOR: "High" -> "Low"',
+                '+ rules[mistaken]: {"name": "mistaken", "ticket": {"queue": "NOC"}, "when": {}}',
+            ],
+        )
+        system.publish(policy)
+        said = system.lockstep("policy", "rollback", str(good), "--note", "too much in NOC")
+        assert (said.code, said.out.splitlines()[0]) == (
+            0,
+            f"policy revision {good + 2} is in force and says what revision {good} said",
+        )
+        last = json.loads(system.lockstep("policy", "list", "--json").out)[-1]
+        assert (last["revision"], last["why"]) == (good + 2, f"as revision {good}: too much in NOC")
+        assert json.loads(system.lockstep("status", "--json").out)["policy_revision"] == good + 2
+        said = system.lockstep("policy", "rollback", "4711")
+        assert (said.code, said.err.startswith("lockstep: there is no revision 4711; there are 1, ")) == (1, True)
+    finally:
+        system.publish(system.policy())
+    assert system.lockstep("policy", "diff", "--from", str(good), "--to", str(good + 2)).code == 0
 
 
 def test_a_broken_policy_is_refused_with_file_and_line_and_does_not_come_into_force(system: System) -> None:
