@@ -38,8 +38,6 @@ NOT_YET = {
     "export": "audit and facts as files",
     "doctor": "a look at the whole installation",
     "send-test-alert": "one marked ticket through the whole line",
-    "policy diff": "what a draft changes",
-    "policy rollback": "an earlier revision again",
 }
 
 #: Errors whose text is written for the person at the terminal. By name: only a module that is loaded can have raised.

@@ -19,7 +19,6 @@ from tests.cli.terminal import LOCKSTEP, Terminal
         ("xyzzy", "there are init, test, connect"),
         ("rebuild", "'rebuild' (state from the recorded decisions) is not available yet"),
         ("--json whatif --policy x", "not available yet"),
-        ("policy rollback 3", "'policy rollback' (an earlier revision again) is not available yet"),
         ("run console", "'run console' is not available yet"),
         ("run nobody", "'nobody' is not one of 'connectors', 'worker', 'executor'"),
         ("connect", "missing argument '{ninjaone|autotask}'. Choose from: ninjaone, autotask"),

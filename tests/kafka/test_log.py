@@ -127,6 +127,19 @@ async def test_a_broker_that_is_not_there_is_one_line_within_the_given_time() ->
     assert "\n" not in str(caught.value)
 
 
+async def all_threads_stopped(pid: int) -> None:
+    """SIGSTOP reaches a process at once and its threads one by one; until the last, a broker may still answer."""
+    async with asyncio.timeout(10):
+        while not _stopped(pid):
+            await asyncio.sleep(0.01)
+
+
+def _stopped(pid: int) -> bool:
+    # proc(5): the state follows the command's name in brackets.
+    stats = [stat.read_text() for stat in Path(f"/proc/{pid}/task").glob("*/stat")]
+    return all(stat.rpartition(") ")[2].startswith("T") for stat in stats)
+
+
 async def test_a_silent_broker_is_an_error_in_time_and_the_log_works_on_when_it_is_back(tmp_path: Path) -> None:
     with EmbeddedBroker(tmp_path) as broker:
         options = KafkaOptions(bootstrap_servers=broker.bootstrap_servers)
@@ -136,6 +149,7 @@ async def test_a_silent_broker_is_an_error_in_time_and_the_log_works_on_when_it_
             assert broker.pid is not None
             os.kill(broker.pid, signal.SIGSTOP)
             try:
+                await all_threads_stopped(broker.pid)
                 with pytest.raises(LogError, match="did not acknowledge 1 record"):
                     await log.publish([removed("ninjaone.devices", 2)])
             finally:

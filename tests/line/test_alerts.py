@@ -52,16 +52,17 @@ def test_a_policy_is_compared_before_it_is_published_listed_and_rolled_back(syst
     assert [each["in_force"] for each in revisions] == [False] * (len(revisions) - 1) + [True]
     assert system.lockstep("policy", "diff").code == 0
     policy = system.policy()
-    policy["rules"].insert(0, {"name": "mistaken", "when": {}, "ticket": {"queue": "NOC"}})
+    policy["rules"].insert(0, {"name": "mistaken", "when": {"severity": ["MINOR"]}, "ticket": {"queue": "NOC"}})
     policy["defaults"]["priority"]["MAJOR"] = "Low"
     try:
         system.write_policy(policy)
         said = system.lockstep("policy", "diff")
+        assert said.err == ""
         assert (said.code, said.out.splitlines()[:2]) == (
             2,
             [
                 '~ defaults.priority.MAJOR: "High" -> "Low"',
-                '+ rules[mistaken]: {"name": "mistaken", "ticket": {"queue": "NOC"}, "when": {}}',
+                '+ rules[mistaken]: {"name": "mistaken", "ticket": {"queue": "NOC"}, "when": {"severity": ["MINOR"]}}',
             ],
         )
         system.publish(policy)
