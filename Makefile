@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 ARGS   ?=
-# Test processes side by side, each with a broker of its own: most of a test's time is waiting for a session to time out.
+# Test processes side by side, each with a broker of its own.
 JOBS   ?= 2
 # Chosen so that together they draw as many kinds of fault as five can.
 SEEDS  ?= 89,37,2,106,1

@@ -40,8 +40,8 @@ class Node:
 
 
 #: Kafka's default (1) takes a replica that stopped uncleanly out of the list of those that may lead. With one copy that
-#: leaves nobody: NotEnoughReplicas was seen for a moment after a full disk had ended the broker twice, and once
-#: partitions without a leader for good. The only copy is always the right one.
+#: leaves nobody: for a moment, as NotEnoughReplicas in 2 of 12 runs after a full disk had ended the broker twice. (Once a
+#: worker could not load its partitions for two minutes afterwards; that this was the cause is likely, not proven.)
 NO_ELIGIBLE_REPLICAS = "eligible.leader.replicas.version=0"
 
 

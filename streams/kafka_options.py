@@ -14,6 +14,10 @@ Mechanism = Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"]
 MAX_RECORD_BYTES = 8 * 1024 * 1024
 
 
+#: What to look at when Kafka does not answer.
+LOOK_AT = "is it running, and are kafka.bootstrap_servers and kafka.security right?"
+
+
 class KafkaOptionsError(ValueError):
     """Connection options that do not fit together or are not safe; one line that names the setting."""
 

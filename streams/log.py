@@ -15,7 +15,7 @@ from schemas.envelope import Envelope, rfc3339
 from schemas.identity import partition_of
 from schemas.topics import CONTROL, DEAD_LETTERS
 from streams.dead_letters import DEAD_ERROR, DEAD_STAGE, DEAD_TIME
-from streams.kafka_options import MAX_RECORD_BYTES, KafkaOptions
+from streams.kafka_options import LOOK_AT, MAX_RECORD_BYTES, KafkaOptions
 from streams.ports import OutputRecord
 from streams.readers import read_all
 
@@ -192,10 +192,7 @@ class KafkaLog:
             ) from None
         except KafkaConnectionError:
             await self._discard()
-            raise LogError(
-                f"Kafka at {self._options.bootstrap_servers} does not answer ({what}): "
-                "is it running, and are kafka.bootstrap_servers and kafka.security right?"
-            ) from None
+            raise LogError(f"Kafka at {self._options.bootstrap_servers} does not answer ({what}): {LOOK_AT}") from None
         except (KafkaError, OSError) as error:
             # The producer may be in a state it cannot leave (fenced, sequence lost): the next write opens another.
             await self._discard()

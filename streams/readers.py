@@ -10,7 +10,7 @@ from typing import Any, Literal
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
-from streams.kafka_options import KafkaOptions
+from streams.kafka_options import LOOK_AT, KafkaOptions
 from streams.ports import InputRecord
 
 Isolation = Literal["read_committed", "read_uncommitted"]
@@ -184,8 +184,7 @@ async def _consumer(
         yield consumer, tps
     except (KafkaError, OSError, TimeoutError) as error:
         raise ReadError(
-            f"Kafka at {options.bootstrap_servers} does not answer ({type(error).__name__}): "
-            "is it running, and are kafka.bootstrap_servers and kafka.security right?"
+            f"Kafka at {options.bootstrap_servers} does not answer ({type(error).__name__}): {LOOK_AT}"
         ) from None
     finally:
         await consumer.stop()

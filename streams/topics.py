@@ -13,7 +13,7 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaConnectionError, KafkaError, TopicAlreadyExistsError, for_code
 
 from schemas.topics import CATALOGUE, Topic
-from streams.kafka_options import MAX_RECORD_BYTES, KafkaOptions
+from streams.kafka_options import LOOK_AT, MAX_RECORD_BYTES, KafkaOptions
 from streams.readers import CONNECT_SECONDS, end_offsets, first_offsets
 
 DAY_MS = 24 * 3600 * 1000
@@ -273,7 +273,7 @@ async def _admin(options: KafkaOptions) -> AsyncIterator[Any]:
         text = str(error).removeprefix(f"{type(error).__name__}: ").strip().splitlines()
         why = f"{type(error).__name__}{': ' + text[0][:200] if text else ''}"
         if isinstance(error, KafkaConnectionError):
-            why = "no connection; is it running, and are kafka.bootstrap_servers and kafka.security right?"
+            why = f"no connection; {LOOK_AT}"
         raise TopicsError(f"Kafka at {options.bootstrap_servers} does not answer as expected ({why})") from None
     finally:
         await admin.close()

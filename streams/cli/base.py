@@ -32,31 +32,27 @@ class Failure(Exception):
 
 
 def common_but(json_help: str) -> Callable[[F], F]:
-    """``common`` for a verb whose ``--json`` is another than one document instead of text."""
+    """``--config`` and ``--json``, before or after the verb's own options; ``json_help`` says what ``--json`` prints."""
 
     def decorate(function: F) -> F:
-        return _common(function, json_help)
+        @click.option("--config", "config", type=click.Path(path_type=Path, dir_okay=False), help="Configuration file.")
+        @click.option("--json", "as_json", is_flag=True, help=json_help)
+        @click.pass_context  # type: ignore[arg-type]
+        @functools.wraps(function)
+        def wrapper(context: click.Context, config: Path | None, as_json: bool, **rest: Any) -> Any:
+            shared = context.find_root().params
+            return context.invoke(
+                function, config=config or shared.get("config"), as_json=as_json or bool(shared.get("as_json")), **rest
+            )
+
+        return wrapper  # type: ignore[return-value]
 
     return decorate
 
 
 def common(function: F) -> F:
-    """``--config`` and ``--json``, before or after the verb's own options."""
-    return _common(function, "Print one JSON document instead of text.")
-
-
-def _common(function: F, json_help: str) -> F:
-    @click.option("--config", "config", type=click.Path(path_type=Path, dir_okay=False), help="Configuration file.")
-    @click.option("--json", "as_json", is_flag=True, help=json_help)
-    @click.pass_context  # type: ignore[arg-type]
-    @functools.wraps(function)
-    def wrapper(context: click.Context, config: Path | None, as_json: bool, **rest: Any) -> Any:
-        shared = context.find_root().params
-        return context.invoke(
-            function, config=config or shared.get("config"), as_json=as_json or bool(shared.get("as_json")), **rest
-        )
-
-    return wrapper  # type: ignore[return-value]
+    """``common_but`` for most verbs."""
+    return common_but("Print one JSON document instead of text.")(function)
 
 
 def settings_of(config: Path | None) -> Settings:

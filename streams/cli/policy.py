@@ -22,6 +22,8 @@ from streams.settings import Settings
 if TYPE_CHECKING:
     from streams.wiring import Revision
 
+NONE_YET = "no policy is published yet; 'lockstep policy publish' does it, and so does the first start"
+
 
 @click.group("policy", cls=Group)
 def policy() -> None:
@@ -89,7 +91,7 @@ def list_revisions(config: Path | None, as_json: bool) -> int:
         say_json([_told(each, in_force=each is revisions[-1]) for each in revisions])
         return 0
     if not revisions:
-        say("no policy is published yet; 'lockstep policy publish' does it, and so does the first start")
+        say(NONE_YET)
         return 0
     rows = [
         [
@@ -202,7 +204,7 @@ async def _revisions(settings: Settings) -> list[Revision]:
 def _revision(revisions: Sequence[Revision], number: int | None) -> PolicyPublished:
     """The one of that number, or the one in force."""
     if not revisions:
-        raise Failure("no policy is published yet; 'lockstep policy publish' does it, and so does the first start")
+        raise Failure(NONE_YET)
     for each in revisions:
         if each.fact.revision == number:
             return each.fact

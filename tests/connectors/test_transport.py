@@ -2,8 +2,6 @@
 
 import asyncio
 import socket
-import time
-from email.utils import formatdate
 
 import pytest
 from starlette.responses import RedirectResponse, Response, StreamingResponse
@@ -153,15 +151,25 @@ async def test_a_throttled_write_is_surely_not_done_and_not_repeated_here():
         assert (raised.value.kind, raised.value.calls) == (Kind.FLOW_CONTROL, 1)
 
 
-async def test_a_retry_after_date_counts_from_the_answers_own_date(scripted):
-    def later():
-        # The server itself writes Date, as every server does, and renews it once a second: it may be one behind.
-        headers = {"Retry-After": formatdate(time.time() + 9, usegmt=True)}
-        return Response("{}", 429, headers=headers, media_type="application/json")
+async def test_a_retry_after_date_counts_from_the_answers_own_date():
+    # Years away from our clock, so that only the answer's own Date gives nine seconds. Written by hand: a web server
+    # adds the Date of this machine.
+    answer = (
+        b"HTTP/1.1 429 Too Many Requests\r\nDate: Tue, 24 Nov 2020 10:00:00 GMT\r\n"
+        b"Retry-After: Tue, 24 Nov 2020 10:00:09 GMT\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}"
+    )
 
-    _, url = await scripted(later)
-    async with transport(url, SwitchedGate("ninjaone"), retries=Retries(attempts=1)) as made:
-        assert (await failure(made, READ)).retry_after in (8.0, 9.0, 10.0)
+    async def answered(reader, writer):
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(answer)
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(answered, "127.0.0.1", 0)
+    async with server:
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        async with transport(url, SwitchedGate("ninjaone"), retries=Retries(attempts=1)) as made:
+            assert (await failure(made, READ)).retry_after == 9.0
 
 
 async def test_no_redirect_is_followed_and_the_line_names_where_it_leads(scripted):

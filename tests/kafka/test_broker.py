@@ -96,6 +96,13 @@ def test_others_find_the_running_broker_through_its_folder(broker: EmbeddedBroke
     assert (note["bootstrap_servers"], note["pid"]) == (broker.bootstrap_servers, broker.pid)
 
 
+def test_its_only_copy_never_leaves_the_replicas_that_may_lead(broker: EmbeddedBroker) -> None:
+    # A feature at level 0 has no record among those that a folder is formatted with; by default this one has.
+    written = (broker.data_dir / "data" / "bootstrap.checkpoint").read_bytes()
+    assert b"metadata.version" in written
+    assert b"eligible.leader.replicas.version" not in written
+
+
 def test_it_listens_on_loopback_only(broker: EmbeddedBroker) -> None:
     listening = [c.laddr.ip for c in psutil.Process(broker.pid).net_connections("tcp") if c.status == "LISTEN"]
     assert {ip.removeprefix("::ffff:") for ip in listening} == {"127.0.0.1"}

@@ -70,7 +70,7 @@ async def test_a_fetch_that_outlasts_a_rebalance_leaves_nothing_behind(
         facts = run.job.facts(1000)
         late = run.start(LOCKSTEP_TEST_FETCH_LATE="3")
         await together([late])
-        for _ in range(2):
+        for _ in range(3):
             other = run.start()
             await together([late, other])
             await run.publisher.publish(islice(facts, 60))
@@ -81,5 +81,5 @@ async def test_a_fetch_that_outlasts_a_rebalance_leaves_nothing_behind(
             await run.publisher.publish(islice(facts, 60))
             await run.finished(30)
         verdict = await run.verdict()
-    assert verdict.facts == 240
+    assert verdict.facts == 360
     assert verdict.flawless, verdict
