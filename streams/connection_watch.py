@@ -10,7 +10,7 @@ import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from connectors.ports import Log, Now
 from connectors.probing import ProbeResult
@@ -20,6 +20,7 @@ from schemas.topics import OPERATIONS
 from streams.core import connection as machine
 from streams.core.connection import DISPLAY, Connection, evolve
 from streams.credentials import Credentials, Holding
+from streams.delivery.fatal import described
 from streams.gates import ConnectionGate
 from streams.health import TOPICS, Decide, HealthError, HealthTopics, change, change_in, initial, record_test
 from streams.kafka_options import KafkaOptions
@@ -39,6 +40,10 @@ Test = Callable[[ConnectionName], Awaitable[ProbeResult]]
 OnCredentials = Callable[[ConnectionName], Awaitable[None]]
 
 logger = logging.getLogger("lockstep.health")
+
+
+class WatchError(RuntimeError):
+    """A process no longer hears of refusals and switches; one line."""
 
 
 class ConnectionWatch:
@@ -81,6 +86,7 @@ class ConnectionWatch:
         self._places: dict[tuple[str, int], int] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._failure: str | None = None
+        self._failed = asyncio.Event()
 
     async def start(self) -> None:
         """Know everything as it is now, then follow. Raises ``ReadError``."""
@@ -106,6 +112,20 @@ class ConnectionWatch:
 
     async def __aexit__(self, *reason: object) -> None:
         await self.stop()
+
+    async def failed(self) -> NoReturn:
+        """Wait until health is no longer followed, and raise ``WatchError``: only a new process may call again.
+
+        Cancelled otherwise.
+        """
+        following = asyncio.create_task(self._switches.ended())
+        broken = asyncio.create_task(self._failed.wait())
+        try:
+            await asyncio.wait({following, broken}, return_when=asyncio.FIRST_COMPLETED)
+            raise WatchError(f"connection health is not followed any more: {self._failure or following.result()}")
+        finally:
+            following.cancel()
+            broken.cancel()
 
     def gate(self, name: ConnectionName) -> ConnectionGate:
         """The gate of a connection: the same one every time."""
@@ -267,5 +287,6 @@ class ConnectionWatch:
             logger.error("connection health: %s: %s", type(error).__name__, error)
             if essential:
                 # Fail closed: a process that no longer hears of refusals must not call.
-                self._failure = f"{type(error).__name__}: {error}"
+                self._failure = described(error)
+                self._failed.set()
                 self._wake()

@@ -180,6 +180,7 @@ class KafkaLog:
     @contextlib.asynccontextmanager
     async def _bounded(self, what: str) -> AsyncIterator[None]:
         """Turn whatever Kafka answers, or its silence, into one line."""
+        before = self._producer
         try:
             async with asyncio.timeout(self._ack_seconds):
                 yield
@@ -187,6 +188,10 @@ class KafkaLog:
             limit = MAX_RECORD_BYTES // 1024 // 1024
             raise LogError(f"Kafka at {self._options.bootstrap_servers} refused {what}: over {limit} MiB") from None
         except TimeoutError:
+            # Silence is the broker's, or that of a producer whose sender has ended, which would last. One that another
+            # write opened meanwhile is left alone.
+            if self._producer is before:
+                await self._discard()
             raise LogError(
                 f"Kafka at {self._options.bootstrap_servers} did not acknowledge {what} within {self._ack_seconds:g} s"
             ) from None

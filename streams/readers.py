@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping
 from typing import Any, Literal
 
@@ -14,11 +15,18 @@ from streams.kafka_options import LOOK_AT, KafkaOptions
 from streams.ports import InputRecord
 
 Isolation = Literal["read_committed", "read_uncommitted"]
+log = logging.getLogger("lockstep.readers")
+
 #: (topic, partition) -> offset.
 Offsets = Mapping[tuple[str, int], int]
 
 #: Longer than a broker needs to come back after a kill (7 s seen).
 CONNECT_SECONDS = 30.0
+#: A read that gets nothing although there is something to get does not recover by itself: the fetch task of aiokafka
+#: ends with the first error it does not expect, and every fetch is empty from then on. Rounds are counted and not
+#: seconds, since a process that was stopped for a while stood still itself: 100 of 0.2 s, and twice 10 of 1 s.
+ROUND_MS, STALLED_ROUNDS = 200, 100
+TAIL_ROUND_MS, LOOK_AFTER_ROUNDS = 1000, 10
 
 
 class ReadError(RuntimeError):
@@ -42,15 +50,21 @@ async def read_all(
         ends = await consumer.end_offsets(tps)
         await _seek(consumer, tps, start or {}, since)
         left = [tp for tp in tps if await consumer.position(tp) < ends[tp]]
+        places: list[int] = []
+        still = 0
         while left:
-            fetched = await consumer.getmany(*left, timeout_ms=200)
+            fetched = await consumer.getmany(*left, timeout_ms=ROUND_MS)
             for tp, records in fetched.items():
                 for record in records:
                     # Records that arrived after we began belong to the next reader.
                     if record.offset < ends[tp]:
                         yield _as_input(record)
             # The position also passes transaction markers and aborted records, which are never delivered.
-            left = [tp for tp in left if await consumer.position(tp) < ends[tp]]
+            before, places = places, [await consumer.position(tp) for tp in tps]
+            left = [tp for tp, place in zip(tps, places, strict=True) if place < ends[tp]]
+            still = still + 1 if places == before else 0
+            if left and still >= STALLED_ROUNDS:
+                raise _stalled(options)
 
 
 async def tail(
@@ -62,18 +76,39 @@ async def tail(
 ) -> AsyncIterator[InputRecord]:
     """Records as they come, for ever; from the current end unless told otherwise. Survives a restart of the broker.
 
-    The starting place is fixed when the first record is asked for. Raises ``ReadError`` like ``read_all``.
+    The starting place is fixed when the first record is asked for. A reader that stalls is opened anew where it stood.
+    Raises ``ReadError`` like ``read_all``.
     """
-    async with _consumer(options, topics, None, isolation) as (consumer, tps):
-        places = dict(start or {})
-        if not from_beginning:
-            ends = await consumer.end_offsets(tps)
-            places = {(tp.topic, tp.partition): end for tp, end in ends.items()} | places
-        await _seek(consumer, tps, places, None)
-        while True:
-            for records in (await consumer.getmany(timeout_ms=1000)).values():
-                for record in records:
-                    yield _as_input(record)
+    places = dict(start or {})
+    while True:
+        async with _consumer(options, topics, None, isolation) as (consumer, tps):
+            if not from_beginning:
+                ends = await consumer.end_offsets(tps)
+                places = {(tp.topic, tp.partition): end for tp, end in ends.items()} | places
+            await _seek(consumer, tps, places, None)
+            async for record in _until_stalled(consumer, tps):
+                places[record.topic, record.partition] = record.offset + 1
+                yield record
+        log.warning(
+            "a reader of %s got nothing although there is more; it begins anew where it stood", ", ".join(topics)
+        )
+
+
+async def _until_stalled(consumer: Any, tps: list[TopicPartition]) -> AsyncIterator[InputRecord]:
+    empty = 0
+    behind: list[int] | None = None
+    while True:
+        fetched = await consumer.getmany(timeout_ms=TAIL_ROUND_MS)
+        for records in fetched.values():
+            for record in records:
+                yield _as_input(record)
+        empty = 0 if fetched else empty + 1
+        if empty == 0:
+            behind = None
+        elif empty % LOOK_AFTER_ROUNDS == 0:
+            before, behind = behind, await _behind(consumer, tps)
+            if behind is not None and behind == before:
+                return
 
 
 async def end_offsets(options: KafkaOptions, *topics: str, isolation: Isolation = "read_committed") -> Offsets:
@@ -126,6 +161,14 @@ class Remembered(Mapping[str, bytes]):
                 await self._task
             self._task = None
 
+    async def ended(self) -> str:
+        """Wait until the following has failed; returns why. Cancelled otherwise."""
+        if self._task is None:
+            await asyncio.Event().wait()
+        assert self._task is not None
+        await asyncio.wait({self._task})
+        return "it was stopped" if self._task.cancelled() else f"topic {self.topic}: {self._task.exception()!r}"
+
     def __getitem__(self, key: str) -> bytes:
         self._check()
         return self._values[key]
@@ -158,6 +201,21 @@ class Remembered(Mapping[str, bytes]):
                     self._take(record)
                     self._on_change((record.key or b"").decode("utf-8", "replace"), record.value)
             await asyncio.sleep(0.5)
+
+
+async def _behind(consumer: Any, tps: list[TopicPartition]) -> list[int] | None:
+    """Where a reader stands, if the broker says that there is more; ``None`` also where the broker does not answer."""
+    try:
+        async with asyncio.timeout(CONNECT_SECONDS):
+            ends = await consumer.end_offsets(tps)
+            positions = [await consumer.position(tp) for tp in tps]
+    except (KafkaError, TimeoutError):
+        return None
+    return positions if any(at < ends[tp] for tp, at in zip(tps, positions, strict=True)) else None
+
+
+def _stalled(options: KafkaOptions) -> ReadError:
+    return ReadError(f"Kafka at {options.bootstrap_servers} hands nothing out although there is more: read it again")
 
 
 @contextlib.asynccontextmanager

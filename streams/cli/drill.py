@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import shutil
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from streams.drill.schedule import Planned
 
 FOLDER = Path(".lockstep") / "drills"
+#: Of each kind, at the end.
+EXAMPLES = 2
 _SEEDS = re.compile(r"(\d+)(?:-(\d+))?")
 
 
@@ -101,6 +104,9 @@ async def _drills(
             say_json(result.as_dict())
     if len(results) > 1 and not as_json:
         say(_shown(results))
+    for result in results:
+        if not result.clean:
+            tell(_in_short(result))
     failed = sum(not result.clean for result in results)
     tell(f"{len(results) - failed} passed, {failed} failed")
     return FINDING if failed else OK
@@ -141,6 +147,23 @@ async def _one(
     else:
         tell(f"the folder {folder} is kept (logs, schedule.jsonl); to repeat: {again}")
     return result
+
+
+def _in_short(result: DrillResult) -> str:
+    """What matters most of a drill's findings, at the end of all output: a log that was cut short still tells why."""
+    kinds = Counter(line.partition(":")[0] for line in result.findings)
+    counts = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common())
+    # A few of every kind, whichever there are most of.
+    of_kind: Counter[str] = Counter()
+    examples = []
+    for line in result.findings:
+        kind = line.partition(":")[0]
+        of_kind[kind] += 1
+        if of_kind[kind] <= EXAMPLES:
+            examples.append(f"  {line[:300]}")
+    return "\n".join(
+        [f"seed {result.seed}: {counts or 'nothing found'}", *examples, *(f"  {line}" for line in result.last_words)]
+    )
 
 
 def _shown(results: list[DrillResult]) -> str:

@@ -52,6 +52,8 @@ ONE_LINERS = (
     ("streams.topics", "TopicsError"),
     ("streams.vendors", "NoCredentials"),
     ("streams.roles.connectors", "ReceiverError"),
+    ("streams.roles.connectors", "SideError"),
+    ("streams.connection_watch", "WatchError"),
     ("streams.delivery.fatal", "StartRefused"),
     ("streams.drill.schedule", "ScheduleError"),
     ("connectors.autotask.client", "AccessError"),

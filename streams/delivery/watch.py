@@ -26,7 +26,7 @@ async def watch(assignment: Assignment, consumer: Any) -> None:
     look_every_s = min(LOOK_EVERY_S, limit / 4)
     stillness = Stillness(longest_look_s=2 * look_every_s)
     last = time.monotonic()
-    idle = 0.0
+    idle = unanswered = 0.0
     while True:
         await asyncio.sleep(look_every_s)
         now = time.monotonic()
@@ -36,9 +36,12 @@ async def watch(assignment: Assignment, consumer: Any) -> None:
         if idle > 2 * limit:
             die(f"agent {assignment.stage.name}: {doing} for {2 * limit:.0f} s")
         places = await _look(assignment, consumer)
-        for (topic, partition), seconds in stillness.seen(places, passed).items():
+        unanswered = unanswered + min(passed, 2 * look_every_s) if places is None else 0.0
+        if unanswered > 2 * limit:
+            die(f"agent {assignment.stage.name}: Kafka did not say where its topics end for {2 * limit:.0f} s")
+        for (topic, partition), seconds in stillness.seen(places or {}, passed).items():
             if seconds >= limit:
-                offset, end = places[(topic, partition)]
+                offset, end = (places or {})[(topic, partition)]
                 die(
                     f"agent {assignment.stage.name}: {topic} partition {partition} stands at offset {offset} of {end} "
                     f"for {seconds:.0f} s although it may move"
@@ -56,8 +59,8 @@ def _not_at_work(assignment: Assignment, consumer: Any) -> str:
     return f"partitions {sorted(waiting)} were assigned and not taken up" if waiting else ""
 
 
-async def _look(assignment: Assignment, consumer: Any) -> dict[tuple[str, int], tuple[int, int]]:
-    """Next offset and end of every partition that is being worked on; nothing where the broker does not answer."""
+async def _look(assignment: Assignment, consumer: Any) -> dict[tuple[str, int], tuple[int, int]] | None:
+    """Next offset and end of every partition that is being worked on; ``None`` where the broker does not answer."""
     places = {
         (topic, number): offset
         for number, lane in assignment.lanes.items()
@@ -71,7 +74,7 @@ async def _look(assignment: Assignment, consumer: Any) -> dict[tuple[str, int], 
         async with asyncio.timeout(LOOK_EVERY_S):
             ends = await consumer.highwaters(*(consumer._new_topicpartition(*where) for where in places))
     except (KafkaError, TimeoutError):
-        return {}
+        return None
     seen: dict[tuple[str, int], tuple[int, int]] = {}
     for tp, end in ends.items():
         offset = places[(tp.topic, tp.partition)]

@@ -27,6 +27,8 @@ class DrillResult:
     findings: list[str]
     counts: dict[str, Any] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
+    #: What the roles' logs said last above the level of information; told where something was found.
+    last_words: list[str] = field(default_factory=list)
 
     @property
     def clean(self) -> bool:

@@ -31,6 +31,8 @@ DEVICES, PAGE_SIZE = 40, 10
 #: A killed broker, roles at their longest restart delay and a write that timed out need a minute and a half together, a
 #: machine that does other things besides three times that.
 READY_WITHIN_S, QUIET_WITHIN_S = 180.0, 270.0
+#: Whose logs are quoted where something was found, and how many lines of each.
+TELLING, LAST_WORDS = ("connectors", "executor", "worker-1", "worker-2"), 3
 #: An hour, for the deliveries that come an hour late; a second look after an unknown create comes ten minutes after it.
 LATE_S = 3600.0
 
@@ -77,8 +79,19 @@ async def drill(
             seconds=round(time.monotonic() - begun, 1),
             findings=verdict.findings,
             counts={**verdict.counts, "happened": dict(load.happened), "operator_tests": dict(scene.operator_tests)},
+            last_words=last_words(folder) if verdict.findings else [],
             versions={**versions(), "brokers": str(len(theatre.brokers))},
         )
+
+
+def last_words(folder: Path) -> list[str]:
+    """The last warnings and errors of every role, one line each, cut to what a terminal shows."""
+    said = []
+    for path in sorted(folder.rglob("*.log")):
+        lines = path.read_text("utf-8", "replace").splitlines() if path.stem in TELLING else []
+        loud = [line for line in lines if " WARNING " in line or " ERROR " in line or " CRITICAL " in line]
+        said += [line[:240] for line in loud[-LAST_WORDS:]]
+    return said
 
 
 def versions() -> dict[str, str]:

@@ -90,6 +90,9 @@ class Executor:
         self._look_every_s = min(LOOK_EVERY_S, settings.stalled_after_s / 4)
         self._stillness = Stillness(longest_look_s=2 * self._look_every_s)
         self._looked_at = 0.0
+        # Polls since the group began to decide who owns the topic (``None``: it has decided), and seconds in a row without an answer about the end.
+        self._undecided_polls: int | None = 0
+        self._unanswered_s = 0.0
 
     def stop(self) -> None:
         """Finish the calls in flight and leave; ``run`` then returns."""
@@ -174,6 +177,7 @@ class Executor:
                         self._tenure = await self._begin()
                 return
             await self._consumer.getmany(timeout_ms=POLL_MS)
+            self._wait_for_group()
             return
         if tenure.running.done():
             tenure.running.result()
@@ -251,6 +255,7 @@ class Executor:
 
     def assigned(self, partitions: Collection[TopicPartition]) -> None:
         """The group gave us these. Nothing is fetched before the former owner is fenced and its place is known."""
+        self._undecided_polls = None
         if self._tp in partitions:
             self._consumer.pause(self._tp)
             self._assigned = True
@@ -261,6 +266,7 @@ class Executor:
         """The group takes back what we have."""
         try:
             await self.end_tenure()
+            self._undecided_polls = 0
         except Exception as error:
             self._end_process(f"executor of {self._settings.commands} ends at handing over: {described(error)}")
 
@@ -268,6 +274,20 @@ class Executor:
         # At once, not at the next poll: another call could begin until then.
         if not running.cancelled() and (error := running.exception()) is not None:
             self._end_process(f"executor of {self._settings.commands} cannot go on: {described(error)}")
+
+    def _wait_for_group(self) -> None:
+        """A rebalance lasts for the grace of the former owner and a few seconds; one that does not end leaves no owner.
+
+        Polls are counted and not seconds: a process that was stopped for a while did not wait for anybody.
+        """
+        if self._undecided_polls is None:
+            return
+        self._undecided_polls += 1
+        seconds = self._undecided_polls * POLL_MS / 1000
+        if seconds > 2 * self._settings.stalled_after_s:
+            self._end_process(
+                f"executor of {self._settings.commands}: its group has not said for {seconds:.0f} s who owns the topic"
+            )
 
     def _hold(self, full: bool) -> None:
         held = self._tp in self._consumer.paused()
@@ -291,6 +311,14 @@ class Executor:
             return
         self._looked_at = now
         seen = {} if moving else await self._look()
+        self._unanswered_s = self._unanswered_s + min(passed, 2 * self._look_every_s) if seen is None else 0.0
+        if seen is None:
+            if self._unanswered_s > 2 * self._settings.stalled_after_s:
+                self._end_process(
+                    f"executor of {self._settings.commands}: Kafka has not said for {self._unanswered_s:.0f} s where "
+                    f"the topic ends"
+                )
+            return
         for where, seconds in self._stillness.seen(seen, passed).items():
             if seconds >= self._settings.stalled_after_s:
                 position, end = seen[where]
@@ -299,14 +327,14 @@ class Executor:
                     f"{position} of {end}"
                 )
 
-    async def _look(self) -> dict[tuple[str, int], tuple[int, int]]:
-        """Position and end of the topic; nothing where the broker does not answer."""
+    async def _look(self) -> dict[tuple[str, int], tuple[int, int]] | None:
+        """Position and end of the topic; ``None`` where the broker does not answer."""
         try:
             async with asyncio.timeout(LOOK_EVERY_S):
                 end = (await self._consumer.end_offsets([self._tp]))[self._tp]
                 return {(self._tp.topic, self._tp.partition): (await self._position(), end)}
         except (KafkaError, TimeoutError):
-            return {}
+            return None
 
     async def _commit(self, tenure: _Tenure) -> None:
         self._commit_due = time.monotonic() + COMMIT_EVERY_S

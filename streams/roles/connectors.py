@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -25,6 +25,7 @@ from connectors.probing import ProbeResult
 from connectors.receiver import create_receiver
 from schemas.facts import ConnectionName
 from streams.connection_watch import ConnectionWatch
+from streams.delivery.fatal import described
 from streams.gates import ConnectionGate
 from streams.limited_log import LimitedLog
 from streams.roles.surroundings import Surroundings, until_stopped
@@ -71,6 +72,7 @@ class ConnectorsRole:
 
     def __init__(self, here: Surroundings) -> None:
         self._here = here
+        self._ended: asyncio.Future[tuple[ConnectionName, BaseException]] = asyncio.get_running_loop().create_future()
         self._sides: dict[ConnectionName, _Side] = {"ninjaone": _Side(), "autotask": _Side()}
         self._watch = ConnectionWatch(
             here.options,
@@ -91,10 +93,24 @@ class ConnectorsRole:
             try:
                 for name in self._sides:
                     await self._renew(name)
-                await until_stopped(stop, self._receive(), here.reporter(self._figures).run(stop))
+                report = here.reporter(self._figures).run(stop)
+                await until_stopped(stop, self._receive(), report, self._watch.failed(), self._a_side_ended())
             finally:
                 for name in self._sides:
                     await self._end(name)
+
+    async def _a_side_ended(self) -> None:
+        """Raise what ended a vendor's half: without it nobody polls, and only a new process gives it another chance."""
+        name, error = await self._ended
+        raise SideError(f"the half of {name} ended: {described(error)}")
+
+    def _run(self, name: ConnectionName, work: Coroutine[Any, Any, None]) -> None:
+        def ended(task: asyncio.Task[None]) -> None:
+            if not task.cancelled() and not self._ended.done():
+                self._ended.set_result((name, task.exception() or RuntimeError("it returned")))
+
+        running = self._sides[name].running = asyncio.create_task(work)
+        running.add_done_callback(ended)
 
     async def _test(self, name: ConnectionName) -> ProbeResult:
         return await probe_connection(self._here.fresh_settings(), name, now=self._here.clock.now)
@@ -140,7 +156,7 @@ class ConnectorsRole:
         if webhook.public_url:
             silent = partial(silence, connector.intake.webhook_fell_silent, sleep=here.clock.sleep)
             works.append(self._keep_set_up(side, gate, set_up, silent))
-        side.running = asyncio.create_task(_together(*works))
+        self._run("ninjaone", _together(*works))
 
     def _begin_autotask(self, side: _Side) -> None:
         here, settings = self._here, self._here.fresh_settings()
@@ -185,7 +201,7 @@ class ConnectorsRole:
 
                 works.append(self._keep_set_up(side, gate, set_up, partial(here.clock.sleep, LOOK_AGAIN_S)))
         side.figures = lambda: {"failing": list(poller.failing.values()), **_budget(poller)}
-        side.running = asyncio.create_task(_closing(client, _together(*works)))
+        self._run("autotask", _closing(client, _together(*works)))
 
     def _limited(self, side: _Side) -> LimitedLog:
         limit = self._here.settings.connectors.dead_letters.limit("connectors.dead_letters")
@@ -245,6 +261,10 @@ class ConnectorsRole:
 
     def _health(self) -> Mapping[str, str]:
         return {name: connection.state for name, connection in self._watch.connections.items()}
+
+
+class SideError(RuntimeError):
+    """One vendor's half has ended though nobody asked it to; one line."""
 
 
 class ReceiverError(RuntimeError):

@@ -190,10 +190,14 @@ async def run_executor_role(here: Surroundings, stop: asyncio.Event) -> None:
         running = [asyncio.create_task(executor.run()) for executor in executors]
         try:
             stopping = asyncio.create_task(stop.wait())
-            await asyncio.wait([stopping, *running], return_when=asyncio.FIRST_COMPLETED)
+            blind = asyncio.create_task(watch.failed())
+            await asyncio.wait([stopping, blind, *running], return_when=asyncio.FIRST_COMPLETED)
             for executor in executors:
                 executor.stop()
             await asyncio.gather(*running)
+            if blind.done():
+                blind.result()
+            blind.cancel()
         finally:
             stop.set()
             keeping.cancel()

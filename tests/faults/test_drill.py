@@ -6,12 +6,15 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from schemas.topics import AGENT_INPUTS
+from streams.cli.drill import _in_short
 from streams.drill.report import DrillResult, gather, kept
+from streams.drill.run import last_words
 from streams.drill.schedule import read_schedule
 
 ROOT = Path(__file__).parents[2]
@@ -121,3 +124,25 @@ def test_a_page_with_a_finding_says_so_at_the_top_and_names_it(tmp_path: Path) -
     gather(page, result(3, lost=1))
     assert "**0 of 1 drills clean; lost 1" in page.read_text()
     assert "- seed 3: LostAlert: a: b" in page.read_text()
+
+
+def test_what_was_found_is_told_in_short_at_the_very_end() -> None:
+    several = replace(
+        result(3),
+        findings=[*(f"LostAlert: {n}: b" for n in range(9)), "NotQuiet: the drill: agent alerts"],
+        last_words=["connectors ERROR it said this"],
+    )
+    assert _in_short(several).splitlines() == [
+        "seed 3: 9 LostAlert, 1 NotQuiet",
+        "  LostAlert: 0: b",
+        "  LostAlert: 1: b",
+        "  NotQuiet: the drill: agent alerts",
+        "  connectors ERROR it said this",
+    ]
+
+
+def test_the_loud_lines_of_the_roles_are_quoted_and_no_others(tmp_path: Path) -> None:
+    (tmp_path / "logs").mkdir()
+    (tmp_path / "logs" / "connectors.log").write_text("a INFO x\n" + "".join(f"{n} WARNING y\n" for n in range(9)))
+    (tmp_path / "logs" / "broker.log").write_text("b ERROR z\n")
+    assert last_words(tmp_path) == ["6 WARNING y", "7 WARNING y", "8 WARNING y"]

@@ -19,7 +19,7 @@ from schemas.events import decode_fact
 from schemas.topics import CATALOGUE
 from streams import health, operations
 from streams.broker import EmbeddedBroker
-from streams.connection_watch import ConnectionWatch
+from streams.connection_watch import ConnectionWatch, WatchError
 from streams.credentials import digest_of, same
 from streams.health import HealthTopics
 from streams.kafka_options import KafkaOptions
@@ -368,3 +368,20 @@ def test_a_digest_tells_sets_apart_and_reveals_none() -> None:
     assert digest != digest_of(SECRET)
     assert "hush" not in digest
     assert len(digest) == 16 + 1 + 32
+
+
+async def test_a_process_that_no_longer_follows_health_is_told_to_end(stage: Stage) -> None:
+    stage.save(SECRET)
+    await stage.test_succeeds()
+    watch = await stage.process("one")
+    failed = asyncio.create_task(watch.failed())
+    await asyncio.sleep(0.1)
+    assert not failed.done()
+
+    def broken() -> None:
+        raise LookupError("nobody thought of this")
+
+    watch._holding.refresh = broken  # type: ignore[method-assign]
+    with pytest.raises(WatchError, match=r"not followed any more: .*nobody thought of this"):
+        await asyncio.wait_for(failed, 10)
+    assert watch.closed("autotask") is not None

@@ -7,6 +7,7 @@ import os
 import signal
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from aiokafka import AIOKafkaProducer
@@ -16,6 +17,7 @@ from schemas.events import decode_fact
 from schemas.facts import CompaniesObserved, Company, DeviceRemoved
 from schemas.identity import derived_id, partition_of
 from schemas.topics import CATALOGUE
+from streams import readers
 from streams.broker import EmbeddedBroker
 from streams.kafka_options import KafkaOptions
 from streams.log import KafkaLog, LogError
@@ -243,3 +245,79 @@ async def test_a_remembered_topic_survives_a_restart_of_the_broker(tmp_path: Pat
             await changed.wait()
         assert dict(memory) == {"a": b"after"}
         await memory.stop()
+
+
+@pytest.fixture
+def stalling(monkeypatch) -> list[Any]:
+    """Every consumer that the readers open; ``end_fetching`` ends what fetches for one, silently, as an error does."""
+    opened: list[Any] = []
+
+    class Consumer(readers.AIOKafkaConsumer):
+        async def start(self) -> None:
+            opened.append(self)
+            await super().start()
+
+    monkeypatch.setattr(readers, "AIOKafkaConsumer", Consumer)
+    monkeypatch.setattr(readers, "TAIL_ROUND_MS", 50)
+    monkeypatch.setattr(readers, "ROUND_MS", 20)
+    return opened
+
+
+async def end_fetching(consumer) -> None:
+    fetching = {consumer._fetcher._fetch_task, *consumer._fetcher._pending_tasks}
+    for task in fetching:
+        task.cancel()
+    await asyncio.wait(fetching)
+
+
+async def test_a_tail_whose_fetching_ended_begins_anew_where_it_stood(options, topics, log, stalling) -> None:
+    name = topics["audit"]
+    await log.write([OutputRecord(name, 0, b"k", b"one")])
+    following = tail(options, name, from_beginning=True)
+    async with asyncio.timeout(30):
+        assert (await anext(following)).value == b"one"
+        await end_fetching(stalling[0])
+        await log.write([OutputRecord(name, 0, b"k", b"two"), OutputRecord(name, 1, b"k", b"three")])
+        assert {(await anext(following)).value, (await anext(following)).value} == {b"two", b"three"}
+    assert len(stalling) == 2
+    await following.aclose()
+
+
+async def test_a_quiet_tail_is_left_alone(options, topics, log, stalling) -> None:
+    following = tail(options, topics["audit"])
+    waiting = asyncio.create_task(anext(following))
+    await asyncio.sleep(50 * 0.05)
+    await log.write([OutputRecord(topics["audit"], 0, b"k", b"one")])
+    async with asyncio.timeout(10):
+        assert (await waiting).value == b"one"
+    assert len(stalling) == 1
+    await following.aclose()
+
+
+async def test_a_read_to_the_end_whose_fetching_ended_says_so(options, topics, log, stalling, monkeypatch) -> None:
+    name = topics["audit"]
+    await log.write([OutputRecord(name, 0, b"k", b"one")])
+    seek = readers._seek
+
+    async def sought_and_dead(consumer, *rest) -> None:
+        await seek(consumer, *rest)
+        await end_fetching(consumer)
+        consumer._fetcher._records.clear()
+
+    monkeypatch.setattr(readers, "_seek", sought_and_dead)
+    async with asyncio.timeout(30):
+        with pytest.raises(ReadError, match="hands nothing out although there is more"):
+            await everything(options, name)
+
+
+async def test_a_producer_whose_sending_ended_is_replaced_after_one_write(options, topics) -> None:
+    name = topics["audit"]
+    async with KafkaLog(options, now=lambda: NOW, ack_seconds=2) as log:
+        await log.write([OutputRecord(name, 0, b"k", b"one")])
+        sending = log._producer._sender._sender_task
+        sending.cancel()
+        await asyncio.wait({sending})
+        with pytest.raises(LogError, match="did not acknowledge"):
+            await log.write([OutputRecord(name, 0, b"k", b"two")])
+        await log.write([OutputRecord(name, 0, b"k", b"two")])
+    assert [record.value for record in await everything(options, name)] == [b"one", b"two"]

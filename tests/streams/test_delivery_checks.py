@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -129,6 +130,26 @@ def test_what_was_assigned_and_never_taken_up_is_told_apart_from_work() -> None:
     assert watch._not_at_work(agent, consumer) == ""
     consumer.app.rebalancing = True
     assert watch._not_at_work(agent, consumer) == "a rebalance did not end"
+
+
+async def test_a_broker_that_never_answers_one_process_ends_that_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Ended(Exception):
+        pass
+
+    def die(line: str) -> None:
+        raise Ended(line)
+
+    async def unanswered(*_: object) -> None:
+        return None
+
+    monkeypatch.setattr(watch, "die", die)
+    monkeypatch.setattr(watch, "_look", unanswered)
+    agent = SimpleNamespace(
+        assigned=set(), lanes={}, settings=SimpleNamespace(stuck_after_s=0.04), stage=SimpleNamespace(name="alerts")
+    )
+    consumer = SimpleNamespace(app=SimpleNamespace(rebalancing=False))
+    with pytest.raises(Ended, match="agent alerts: Kafka did not say where its topics end"):
+        await asyncio.wait_for(watch.watch(agent, consumer), 10)
 
 
 def test_secrets_do_not_show_in_the_settings() -> None:
