@@ -350,3 +350,33 @@ async def test_the_cursor_stays_five_minutes_behind_and_moves_on():
         second = orjson.loads(made.log.compacted["cursors"]["ninjaone.activities"])
         assert second["activity"] > first["activity"]
         assert (len(first["published"]), len(second["published"])) == (1, 1)
+
+
+async def test_what_is_over_when_it_is_read_stands_beside_its_end_in_one_write_and_all_else_in_its_order():
+    async with bench() as made, started(made) as connector:
+        await connector.poller.poll()
+        raised = [
+            str(made.lab.vendor.alerts.trigger({"deviceId": 1001, "subject": str(number)})["uid"])
+            for number in range(1100)
+        ]
+        over = raised[::100]
+        for uid in over:
+            await made.lab.control("POST", f"alerts/{uid}/clear")
+        written: list[set[str]] = []
+        publish = made.log.publish
+
+        async def noted(publications):
+            written.append({entry.fact.uid for entry in publications if entry.fact.uid in over})
+            await publish(publications)
+
+        made.log.publish = noted
+        await connector.poller.poll()
+        facts = made.log.facts()[-1100 - len(over) :]
+        active = [fact.uid for fact in facts if fact.uid not in over]
+        assert active == [uid for uid in raised if uid not in over]
+        for uid in over:
+            places = [place for place, fact in enumerate(facts) if fact.uid == uid]
+            assert [type(facts[place]) for place in places] == [AlertTriggered, AlertReset]
+            assert places[1] == places[0] + 1
+        assert len(written) > 1
+        assert sum(len(uids) for uids in written) == len(over)
