@@ -32,6 +32,9 @@ Say = Callable[[str], None]
 
 LATENCY_MS = 50
 DEVICES = 120
+#: What the vendor does is not known (its page promises no order); a vendor that waits for each answer delivers at most
+#: as many as we acknowledge one after another.
+DELIVERIES_AT_ONCE = 16
 CONDITIONS = 8
 #: Autotask's own numbers: 10,000 requests in a rolling hour, slower from half of it on, three calls at once per endpoint.
 HOURLY_LIMIT, SLOW_FROM, CALLS_AT_ONCE = 10_000, 0.5, 3
@@ -126,6 +129,8 @@ async def _measured(theatre: Theatre, storm: Storm, say: Say) -> Outcome:
     await until("every device has a configuration item", settled, seconds=180)
     for vendor in (theatre.ninja, theatre.psa):
         await vendor.patch("settings", latency_ms=LATENCY_MS)
+    # One delivery after the other would make the simulator's queue the thing that is measured.
+    await theatre.ninja.patch("settings", webhook_at_once=DELIVERIES_AT_ONCE)
     await theatre.psa.patch("settings", neighbour_requests_per_hour=storm.neighbour_per_hour, neighbour=storm.neighbour)
     if storm.neighbour:
         # A reading is up to three minutes old; what is judged is what follows from it, not its age.

@@ -53,6 +53,7 @@ NINJAONE_SWITCHES = (
     Switch("webhook_retry_seconds", 30, "number", "Sandbox seconds between attempts."),
     Switch("webhook_disable_after", 10, "int", "Consecutive failed deliveries that disable the webhook; 0 is never."),
     Switch("webhook_order", "in_order", ("in_order", "out_of_order"), "out_of_order: every other delivery is overtaken by the next."),
+    Switch("webhook_at_once", 1, "int", "Deliveries under way side by side; with more than one they may overtake.", minimum=1),
     Switch("webhook_double_every", 0, "int", "Every n-th delivery is sent twice; 0 is none."),
     Switch("webhook_lose_every", 0, "int", "Every n-th delivery is lost; 0 is none."),
 )  # fmt: skip

@@ -132,6 +132,7 @@ class Webhook:
             attempts=int(self._settings["webhook_attempts"]),
             retry_seconds=float(self._settings["webhook_retry_seconds"]),
             ordered=False,
+            at_once=int(self._settings["webhook_at_once"]),
         )
 
     def _settled(self, delivery: Delivery) -> None:

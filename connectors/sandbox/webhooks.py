@@ -20,12 +20,14 @@ class DeliveryPolicy:
     """Vendor rules. ``timeout`` is real seconds, ``retry_seconds`` counts on the sandbox clock; ``attempts`` >= 1.
 
     ``ordered``: a delivery that waits (retry, fault delay or hold) blocks those behind it; otherwise they overtake.
+    ``at_once`` deliveries of one queue are under way side by side, unless it is ordered.
     """
 
     timeout: float
     attempts: int
     retry_seconds: float
     ordered: bool
+    at_once: int = 1
 
 
 @dataclass(slots=True, kw_only=True)
@@ -155,12 +157,14 @@ class WebhookSender:
         """The last ``count`` deliveries, oldest first."""
         return self._deliveries[-count:] if count > 0 else []
 
-    def _spawn(self, work: Any) -> None:
-        task = asyncio.get_running_loop().create_task(work)
+    def _spawn(self, work: Any) -> asyncio.Task[None]:
+        task: asyncio.Task[None] = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
 
     async def _drain(self, queue: asyncio.Queue[Delivery]) -> None:
+        under_way: set[asyncio.Task[None]] = set()
         while True:
             delivery = await queue.get()
             fault = self._faults.strike_delivery(
@@ -172,8 +176,13 @@ class WebhookSender:
                 )
             )
             waits = delivery.delay > 0 or (fault is not None and fault.kind in ("webhook_hold", "webhook_delay"))
-            if waits and not self._policy().ordered:
+            policy = self._policy()
+            if waits and not policy.ordered:
                 self._spawn(self._deliver(delivery, fault))
+            elif policy.at_once > 1 and not policy.ordered:
+                under_way.add(self._spawn(self._deliver(delivery, fault)))
+                while len(under_way) >= policy.at_once:
+                    _, under_way = await asyncio.wait(under_way, return_when=asyncio.FIRST_COMPLETED)
             else:
                 await self._deliver(delivery, fault)
 

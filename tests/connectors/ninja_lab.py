@@ -88,11 +88,14 @@ class Receiver:
     status: int = 204
     bodies: list[Any] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
+    #: Cleared: deliveries are taken in and not answered.
+    answering: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         request = Request(scope, receive)
         self.bodies.append(orjson.loads(await request.body()))
         self.headers.append(dict(request.headers))
+        await self.answering.wait()
         await Response(status_code=self.status)(scope, receive, send)
 
     async def wait(self, count: int) -> list[Any]:
@@ -106,6 +109,7 @@ class Receiver:
 @asynccontextmanager
 async def receiver() -> AsyncIterator[Receiver]:
     made = Receiver()
+    made.answering.set()
     server = RunningServer(made, 0)
     await server.start()
     made.url = f"{server.url}/webhooks/ninjaone"

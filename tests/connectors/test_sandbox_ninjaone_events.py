@@ -495,6 +495,19 @@ class TestDeliveryFaults:
 
             await eventually(delivered)
 
+    @pytest.mark.parametrize("at_once", [1, 3])
+    async def test_as_many_deliveries_are_under_way_as_the_switch_says(self, at_once: int) -> None:
+        async with lab() as it, receiver() as there:
+            await self.start(it, there, webhook_at_once=at_once)
+            there.answering.clear()
+            for _ in range(5):
+                await it.alert()
+            await there.wait(at_once)
+            await asyncio.sleep(0.1)
+            assert len(there.bodies) == at_once
+            there.answering.set()
+            assert len(await there.wait(5)) == 5
+
     async def test_too_many_failures_disable_it_until_it_is_put_again(self) -> None:
         async with lab() as it, receiver() as there:
             await self.start(it, there, webhook_attempts=1, webhook_disable_after=2)
