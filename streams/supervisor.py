@@ -134,36 +134,54 @@ class Supervisor:
         await self._end(child)
 
     async def _keep(self, child: Child, stop: asyncio.Event) -> None:
+        path = self._logs / f"{child.name}.log"
+        loop = asyncio.get_running_loop()
         while not stop.is_set():
-            path = self._logs / f"{child.name}.log"
-            with path.open("ab") as log:
-                before = log.tell()
-                child.process = await asyncio.create_subprocess_exec(
-                    *child.argv,
-                    stdin=asyncio.subprocess.DEVNULL,
-                    stdout=log,
-                    stderr=log,
-                    env=self._environment,
-                    preexec_fn=die_with_parent,
-                )
-            child.started.set()
-            await self._changed()
-            begun = asyncio.get_running_loop().time()
-            code = await child.process.wait()
+            begun, before = loop.time(), 0
+            try:
+                before = await self._start(child, path)
+            except OSError as error:
+                # No memory or no process left, a full disk: this passes, and nobody else would try again.
+                child.process, reason = None, f"could not be started ({error.strerror or error})"
+            else:
+                assert child.process is not None
+                child.started.set()
+                await self._changed()
+                reason = self._reason(await child.process.wait(), path, before)
             if stop.is_set():
                 return
-            if asyncio.get_running_loop().time() - begun >= STEADY_AFTER_S:
+            if loop.time() - begun >= STEADY_AFTER_S:
                 child.delay = FIRST_DELAY_S
             child.restarts += 1
-            said = last_words(path, before) if code > 0 else ""
-            child.last_reason = reason_of(code) + (f": {said}" if said else "")
-            self._tell(
-                f"{child.name} {child.last_reason}; starting it again in {child.delay:g} s (restart {child.restarts})"
-            )
+            child.last_reason = reason
+            # Nor may a terminal that is gone.
+            with contextlib.suppress(OSError, ValueError):
+                self._tell(f"{child.name} {reason}; starting it again in {child.delay:g} s (restart {child.restarts})")
             await self._changed()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), child.delay)
             child.delay = min(child.delay * 2, LAST_DELAY_S)
+
+    async def _start(self, child: Child, path: Path) -> int:
+        """Start a role's process; returns where in its log it begins to write. Raises ``OSError``."""
+        with path.open("ab") as log:
+            before = log.tell()
+            child.process = await asyncio.create_subprocess_exec(
+                *child.argv,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env=self._environment,
+                preexec_fn=die_with_parent,
+            )
+        return before
+
+    def _reason(self, code: int, path: Path, before: int) -> str:
+        said = ""
+        if code > 0:
+            with contextlib.suppress(OSError):
+                said = last_words(path, before)
+        return reason_of(code) + (f": {said}" if said else "")
 
     async def _changed(self) -> None:
         # A figure that could not be published must not keep a role from being restarted.

@@ -96,10 +96,13 @@ class Installation:
             await asyncio.sleep(1)
             if self.broker.failure is None:
                 continue
-            self._tell(f"{self.broker.failure}; trying again in {BROKER_AGAIN_S:g} s")
-            await self.broker.stop()
+            with contextlib.suppress(OSError, ValueError):  # a terminal that is gone
+                self._tell(f"{self.broker.failure}; trying again in {BROKER_AGAIN_S:g} s")
+            # Whatever it is this time, the next try may find it gone.
+            with contextlib.suppress(Exception):
+                await self.broker.stop()
             await asyncio.sleep(BROKER_AGAIN_S)
-            with contextlib.suppress(BrokerError):
+            with contextlib.suppress(BrokerError, OSError):
                 await self.broker.start()
 
     async def close(self) -> None:

@@ -57,6 +57,31 @@ async def test_a_role_that_keeps_failing_is_restarted_ever_more_slowly(
     assert [line.split(" in ")[1].split(" s ")[0] for line in told[:4]] == ["0.01", "0.02", "0.04", "0.08"]
 
 
+async def test_a_role_that_cannot_be_started_is_tried_again_and_a_closed_terminal_changes_nothing(
+    tmp_path: Path,
+) -> None:
+    told: list[str] = []
+
+    def tell(line: str) -> None:
+        told.append(line)
+        raise BrokenPipeError
+
+    keeper = supervisor(tmp_path, "import time; time.sleep(60)", told)
+    keeper._tell = tell
+    child = keeper.children["role"]
+    child.argv, child.delay = [str(tmp_path / "nothing")], 0.01
+    stop = asyncio.Event()
+    running = asyncio.create_task(keeper.run(stop))
+    while len(told) < 2:
+        await asyncio.sleep(0.01)
+    assert told[0] == "role could not be started (No such file or directory); starting it again in 0.01 s (restart 1)"
+    child.argv = [sys.executable, "-c", "import time; time.sleep(60)"]
+    await asyncio.wait_for(child.started.wait(), 10)
+    assert child.figures()["running"] is True
+    stop.set()
+    await asyncio.wait_for(running, 10)
+
+
 async def test_a_dismissed_role_stays_away_until_it_is_engaged_again(tmp_path: Path) -> None:
     told: list[str] = []
     keeper = supervisor(tmp_path, "import time; time.sleep(60)", told)
