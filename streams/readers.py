@@ -162,12 +162,14 @@ class Remembered(Mapping[str, bytes]):
             self._task = None
 
     async def ended(self) -> str:
-        """Wait until the following has failed; returns why. Cancelled otherwise."""
-        if self._task is None:
+        """Wait until the following has failed; returns why. Cancelled otherwise, also where it was stopped on purpose."""
+        task = self._task
+        if task is not None:
+            await asyncio.wait({task})
+        if task is None or task.cancelled():
             await asyncio.Event().wait()
-        assert self._task is not None
-        await asyncio.wait({self._task})
-        return "it was stopped" if self._task.cancelled() else f"topic {self.topic}: {self._task.exception()!r}"
+        assert task is not None
+        return f"topic {self.topic}: {task.exception()!r}"
 
     def __getitem__(self, key: str) -> bytes:
         self._check()

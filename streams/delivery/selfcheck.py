@@ -14,6 +14,7 @@ from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
+from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
 from faust.app.base import App, BootStrategy
 from faust.transport.drivers import aiokafka as driver
 from mode.threads import WorkerThread
@@ -62,6 +63,7 @@ INTERNALS: tuple[Internal, ...] = (
     (AIOKafkaProducer, "send_batch", ("self", "batch", "topic", "partition")),
     (AIOKafkaConsumer, "highwater", ("self", "partition")),
     (RangePartitionAssignor, "assign", ("cluster", "members")),
+    (RoundRobinPartitionAssignor, "assign", ("cluster", "members")),
 )
 
 #: Which of them are coroutines (``getmany``: an asynchronous generator); the others are plain functions.

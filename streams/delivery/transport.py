@@ -18,6 +18,7 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 from mode.threads import WorkerThread
 
+from streams.assignors import METADATA_AGE_MS, knowing
 from streams.delivery.assignment import Assignment, AssignmentOver
 from streams.delivery.continuity import Continuity, Place
 from streams.delivery.fatal import described, die
@@ -55,7 +56,8 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
             group_id=self.app.conf.id,
             group_instance_id=settings.instance_id,
             # Range gives a worker the same partition numbers of all topics; Faust without tables takes round-robin.
-            partition_assignment_strategy=[RangePartitionAssignor],
+            partition_assignment_strategy=[knowing(RangePartitionAssignor, settings.partitions)],
+            metadata_max_age_ms=METADATA_AGE_MS,
             enable_auto_commit=False,
             auto_offset_reset="earliest",
             # What agents read is written without transactions; read committed would only cost.

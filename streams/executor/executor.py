@@ -12,9 +12,11 @@ from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
+from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
 from aiokafka.errors import KafkaError
 
 from connectors.ports import Allowance, Effects, Gate, Now
+from streams.assignors import METADATA_AGE_MS, knowing
 from streams.delivery.fatal import StartRefused, described, die
 from streams.executor.attempts import AttemptLog
 from streams.executor.engine import Engine
@@ -143,6 +145,8 @@ class Executor:
             client_id=self._settings.name,
             group_id=self._settings.name,
             group_instance_id=self._settings.instance_id,
+            partition_assignment_strategy=[knowing(RoundRobinPartitionAssignor, 1)],
+            metadata_max_age_ms=METADATA_AGE_MS,
             enable_auto_commit=False,
             auto_offset_reset="earliest",
             isolation_level="read_committed",

@@ -188,20 +188,19 @@ async def run_executor_role(here: Surroundings, stop: asyncio.Event) -> None:
         reporting = asyncio.create_task(here.reporter(figures).run(stop))
         keeping = asyncio.create_task(budget.keep(watch.gate("autotask"), calling))
         running = [asyncio.create_task(executor.run()) for executor in executors]
+        stopping, blind = asyncio.create_task(stop.wait()), asyncio.create_task(watch.failed())
         try:
-            stopping = asyncio.create_task(stop.wait())
-            blind = asyncio.create_task(watch.failed())
             await asyncio.wait([stopping, blind, *running], return_when=asyncio.FIRST_COMPLETED)
             for executor in executors:
                 executor.stop()
             await asyncio.gather(*running)
             if blind.done():
                 blind.result()
-            blind.cancel()
         finally:
             stop.set()
-            keeping.cancel()
-            await asyncio.gather(reporting, keeping, return_exceptions=True)
+            for task in (keeping, stopping, blind):
+                task.cancel()
+            await asyncio.gather(reporting, keeping, stopping, blind, return_exceptions=True)
             for current in effects.values():
                 await current.close()
 
