@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -9,7 +11,13 @@ from aiokafka.cluster import ClusterMetadata
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
 
-from streams.assignors import knowing
+from schemas.topics import TICKET_COMMANDS
+from streams.assignors import METADATA_AGE_MS, knowing
+from streams.delivery import transport
+from streams.delivery.settings import WorkerSettings
+from streams.executor import executor
+from streams.executor.settings import ExecutorSettings
+from streams.kafka_options import KafkaOptions
 
 TOPICS = ["ninjaone.alerts", "outcomes", "timers"]
 
@@ -57,3 +65,41 @@ def test_what_the_cluster_says_counts_where_it_says_something() -> None:
     of = knowing(RangePartitionAssignor, 6)
     [(_, given)] = of.assign(Cluster(), {"worker-1": of.metadata(["outcomes", "timers"])}).items()
     assert dict(given.assignment) == {"outcomes": [0, 1], "timers": [0, 1, 2, 3, 4, 5]}
+
+
+class Made(Exception):
+    """A consumer was about to be made; ``with_`` is what it was given."""
+
+    def __init__(self, with_: dict[str, Any]) -> None:
+        self.with_ = with_
+
+
+def making(**given: Any) -> None:
+    raise Made(given)
+
+
+def check(given: dict[str, Any], *, name: str, partitions: int) -> None:
+    [assignor] = given["partition_assignment_strategy"]
+    [(_, found)] = assignor.assign(ClusterMetadata(), {"one": assignor.metadata(["timers"])}).items()
+    assert assignor.name == name
+    assert dict(found.assignment) == {"timers": list(range(partitions))}
+    assert given["metadata_max_age_ms"] == METADATA_AGE_MS
+
+
+def test_workers_divide_with_the_partitions_of_their_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(transport, "AIOKafkaConsumer", making)
+    settings = WorkerSettings(bootstrap_servers="localhost:1", partitions=5, data_dir=tmp_path)
+    thread: Any = SimpleNamespace(app=SimpleNamespace(conf=SimpleNamespace(id="lockstep.incidents")))
+    given: Any = SimpleNamespace(assignment=SimpleNamespace(settings=settings))
+    with pytest.raises(Made) as made:
+        transport.ConsumerThread._create_worker_consumer(thread, given)
+    check(made.value.with_, name="range", partitions=5)
+
+
+async def test_executors_divide_their_one_partition(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(executor, "AIOKafkaConsumer", making)
+    settings = ExecutorSettings(kafka=KafkaOptions(bootstrap_servers="localhost:1"), commands=TICKET_COMMANDS)
+    unused: Any = SimpleNamespace()
+    with pytest.raises(Made) as made:
+        await executor.Executor(settings, effects=unused, gate=unused, now=lambda: 0)._open()
+    check(made.value.with_, name="roundrobin", partitions=1)
