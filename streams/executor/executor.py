@@ -204,10 +204,21 @@ class Executor:
             remembered = await attempts.open()
             start = await start_position(self._consumer, self._tp, remembered.position)
             end = (await self._consumer.end_offsets([self._tp]))[self._tp]
+            committed = await self._consumer.committed(self._tp)
         except BaseException:
             await attempts.abandon()
             raise
         partitions = await self._log.partitions(self._settings.outcomes)
+        # Every call is recorded before it is made, so work that was done and left nothing there means that the broker has
+        # lost it: seen where its disk was full while it recovered from a kill.
+        lost = bool(committed) and remembered.position is None and not remembered.attempts
+        if lost:
+            log.error(
+                "topic %s has lost what was recorded of %s: commands before offset %d are looked for before they are made",
+                self._settings.attempts,
+                self._settings.commands,
+                end,
+            )
         ledger = Ledger(
             topic=self._settings.commands,
             remembered=remembered,
@@ -215,6 +226,7 @@ class Executor:
             store=attempts,
             outcomes=OutcomeLog(self._log, self._settings, partitions=partitions),
             at=self._at,
+            doubtful_before=end if lost else 0,
         )
         engine = Engine(
             settings=self._settings,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from schemas.facts import CommandSettled
-from streams.executor.attempt import Attempt, Position, Remembered, Told, told_key
+from streams.executor.attempt import Attempt, Position, Remembered, Told, begun, told_key
 from streams.executor.attempts import Record, Store
 from streams.executor.settings import AtPoint
 from streams.executor.settlement import settlement_id
@@ -39,12 +39,22 @@ class Ledger:
     """The attempts of one command topic and the settlements above its position."""
 
     def __init__(
-        self, *, topic: str, remembered: Remembered, now: int, store: Store, outcomes: Outcomes, at: AtPoint
+        self,
+        *,
+        topic: str,
+        remembered: Remembered,
+        now: int,
+        store: Store,
+        outcomes: Outcomes,
+        at: AtPoint,
+        doubtful_before: int = 0,
     ) -> None:
         self._topic = topic
         self._store = store
         self._outcomes = outcomes
         self._at = at
+        #: Where what was recorded is gone, each command that was there already may have been carried out.
+        self._doubtful_before, self._doubtful_since = doubtful_before, now
         self._position = remembered.position
         self._told = dict(remembered.told)
         self._above = [(told.offset, told.command_id) for told in remembered.told.values()]
@@ -75,13 +85,20 @@ class Ledger:
         value = self._attempts.get(effect_key)
         return None if value is None else Attempt.from_json(value)
 
+    def attempt_for(self, entry: Entry) -> Attempt | None:
+        """The last attempt at a command's effect; one of unknown outcome where none is recorded and that is no proof."""
+        known = self.attempt(entry.command.effect_key)
+        if known is None and entry.offset < self._doubtful_before:
+            return begun(entry.command, command_id=entry.command_id, topic=self._topic, now=self._doubtful_since)
+        return known
+
     def told(self, command_id: str) -> Told | None:
         """The settlement that an earlier life recorded for a command above the position."""
         return self._told.get(command_id)
 
     def has_begun(self, entry: Entry) -> bool:
         """Whether a call for this very command may have had its effect."""
-        attempt = self.attempt(entry.command.effect_key)
+        attempt = self.attempt_for(entry)
         return attempt is not None and attempt.uncertain and attempt.command_id == entry.command_id
 
     async def write(self, attempt: Attempt) -> None:

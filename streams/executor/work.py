@@ -71,7 +71,7 @@ class Work:
     async def do(self, entry: Entry) -> None:
         """One try at a command. Raises only where the executor as a whole cannot go on."""
         trying = self._trying.setdefault(entry.command_id, Trying())
-        known = self._ledger.attempt(entry.command.effect_key)
+        known = self._ledger.attempt_for(entry)
         if known is not None and _needs_no_call(entry, known):
             await self.settle(entry, from_record(entry, known, now=self._now()))
         elif known is not None and known.uncertain:

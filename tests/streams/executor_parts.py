@@ -262,7 +262,8 @@ class Crash(BaseException):
 class Bench:
     """An engine with everything around it; ``restart`` gives the topic to a fresh one that knows only the store."""
 
-    def __init__(self, *, commands: str = TICKET_COMMANDS, window: int = 1000) -> None:
+    def __init__(self, *, commands: str = TICKET_COMMANDS, window: int = 1000, doubtful_before: int = 0) -> None:
+        self.doubtful_before = doubtful_before
         self.time = Time()
         self.gate = SwitchedGate()
         self.vendor = Vendor(self.time)
@@ -286,6 +287,7 @@ class Bench:
             store=self.store,
             outcomes=self.outcomes,
             at=self._at,
+            doubtful_before=self.doubtful_before,
         )
         engine = Engine(
             settings=self.settings,

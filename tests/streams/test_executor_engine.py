@@ -105,6 +105,37 @@ async def test_an_unknown_outcome_is_looked_up_after_fifteen_seconds_and_not_cal
     assert (fact.outcome, fact.how, fact.ticket_number, fact.calls) == ("Succeeded", "FoundByLookUp", "T1", 2)
 
 
+async def test_where_what_was_recorded_is_lost_each_command_that_was_there_is_looked_for_before_it_is_made() -> None:
+    bench = Bench(doubtful_before=2)
+    bench.vendor.looking = lambda command, count: FOUND if command.effect_key == create(1).effect_key else None
+    for number in (1, 2, 3):
+        bench.send(create(number))
+    await bench.run(60)
+    assert bench.vendor.made("look_up") == [create(1).effect_key, create(2).effect_key]
+    assert sorted(bench.vendor.made("perform")) == [create(2).effect_key, create(3).effect_key]
+    assert [bench.outcome_of(f"c{n}").how for n in range(3)] == ["FoundByLookUp", "Called", "Called"]
+
+
+async def test_a_doubtful_command_that_is_throttled_is_looked_for_again_and_made_once() -> None:
+    bench = Bench(doubtful_before=1)
+    bench.vendor.performing = lambda command, count: THROTTLED if count == 1 else DONE
+    bench.send(create(1))
+    await bench.run(120)
+    assert bench.outcome_of("c0").outcome == "Succeeded"
+    assert bench.vendor.made("perform") == [create(1).effect_key] * 2
+    assert bench.vendor.made("look_up")[0] == create(1).effect_key
+
+
+async def test_a_doubtful_command_that_became_needless_is_withdrawn_only_after_a_look() -> None:
+    bench = Bench(doubtful_before=2)
+    bench.send(create(1))
+    bench.send(withdraw("c0"))
+    await bench.run(60)
+    assert bench.vendor.made("perform") == []
+    assert bench.vendor.made("look_up") == [create(1).effect_key]
+    assert bench.outcome_of("c0").outcome == "Withdrawn"
+
+
 async def test_what_the_look_up_surely_does_not_find_is_performed_again(bench: Bench) -> None:
     bench.vendor.performing = lambda command, count: UNKNOWN if count == 1 else DONE
     bench.send(create(1))
