@@ -49,7 +49,7 @@ def beside_their_end(rows: Sequence[ActivityRow]) -> list[ActivityRow]:
     """
     last = {row.series_uid: row for row in rows if row.series_uid and meaning(row) in _OF_AN_ALERT}
     over = {uid: row.id for uid, row in last.items() if meaning(row) is Meaning.RESET}
-    return sorted(rows, key=lambda row: (over.get(row.series_uid or "", row.id) if row.series_uid else row.id, row.id))
+    return sorted(rows, key=lambda row: (over.get(row.series_uid or "", row.id), row.id))
 
 
 def _batches(publications: Sequence[Publication]) -> Iterator[Sequence[Publication]]:

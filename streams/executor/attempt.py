@@ -102,6 +102,11 @@ class Remembered:
     position: int | None = None
     records: int = 0
 
+    @property
+    def nothing(self) -> bool:
+        """No executor left anything: before the first command, or where the broker has lost it."""
+        return self.position is None and not self.attempts and not self.told
+
     def take(self, topic: str, key: str, value: bytes | None) -> None:
         """Take in one record of the topic, in order. Raises ``AttemptsUnreadable``."""
         self.records += 1

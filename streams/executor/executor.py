@@ -211,7 +211,7 @@ class Executor:
         partitions = await self._log.partitions(self._settings.outcomes)
         # Every call is recorded before it is made, so work that was done and left nothing there means that the broker has
         # lost it: seen where its disk was full while it recovered from a kill.
-        lost = bool(committed) and remembered.position is None and not remembered.attempts
+        lost = bool(committed) and remembered.nothing
         if lost:
             log.error(
                 "topic %s has lost what was recorded of %s: commands before offset %d are looked for before they are made",

@@ -105,6 +105,15 @@ async def test_an_unknown_outcome_is_looked_up_after_fifteen_seconds_and_not_cal
     assert (fact.outcome, fact.how, fact.ticket_number, fact.calls) == ("Succeeded", "FoundByLookUp", "T1", 2)
 
 
+async def test_nothing_is_recorded_only_before_the_first_command_or_where_it_was_lost(bench: Bench) -> None:
+    assert bench.store.remembered(bench.settings.commands).nothing
+    bench.send(create(1))
+    await bench.run(1)
+    assert not bench.store.remembered(bench.settings.commands).nothing
+    bench.store.kept.clear()
+    assert bench.store.remembered(bench.settings.commands).nothing
+
+
 async def test_where_what_was_recorded_is_lost_each_command_that_was_there_is_looked_for_before_it_is_made() -> None:
     bench = Bench(doubtful_before=2)
     bench.vendor.looking = lambda command, count: FOUND if command.effect_key == create(1).effect_key else None
