@@ -125,6 +125,16 @@ def server_properties(*, log_dir: Path, node: Node) -> str:
     return "".join(f"{name}={value}\n" for name, value in settings.items())
 
 
+#: Kafka's loggers that tell as mere information what costs records or holds readers back: a log taken for a stray one and
+#: begun anew, a log cut off during recovery, a transaction ended without its markers.
+TELLING = (
+    "kafka.log.LogManager",
+    "org.apache.kafka.storage.internals.log.LogLoader",
+    "org.apache.kafka.storage.internals.log.UnifiedLog",
+    "kafka.coordinator.transaction",
+)
+
+
 def jvm_options(heap_mb: int) -> list[str]:
     """Heap (at most so many MiB) and logging. slf4j-simple writes warnings to standard error, which goes to ``broker.log``."""
     return [
@@ -139,4 +149,5 @@ def jvm_options(heap_mb: int) -> list[str]:
         "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
         "-Dorg.slf4j.simpleLogger.showDateTime=true",
         "-Dorg.slf4j.simpleLogger.dateTimeFormat=yyyy-MM-dd'T'HH:mm:ss.SSSXXX",
+        *(f"-Dorg.slf4j.simpleLogger.log.{name}=info" for name in TELLING),
     ]

@@ -52,7 +52,7 @@ class Assignment:
         self._generation = -1
         self._on_progress = on_progress
         self._at_checkpoint = at_checkpoint
-        self._take_over: asyncio.Task[None] | None = None
+        self._waiting_for = ""
 
     # -- during a rebalance ------------------------------------------------------------------------------------------
 
@@ -99,7 +99,10 @@ class Assignment:
             async with asyncio.timeout(TAKE_OVER_TIMEOUT_S):
                 opened = await self._opened(gained)
         except TimeoutError:
-            die(f"agent {self.stage.name}: partitions {gained} not loaded within {TAKE_OVER_TIMEOUT_S:.0f} s")
+            die(
+                f"agent {self.stage.name}: partitions {gained} not loaded within {TAKE_OVER_TIMEOUT_S:.0f} s: "
+                f"{self._waiting_for}"
+            )
         if self.token != token:
             # Another rebalance came while we opened: what we hold now is for its own seek to find out.
             await _closed(opened.values())
@@ -119,9 +122,10 @@ class Assignment:
         lanes = {number: self._new_lane(number) for number in gained}
         complete = False
         try:
+            self._waits("Kafka did not let the former owners' transactions be ended")
             await asyncio.gather(*(lane.producer.open() for lane in lanes.values()))
             # Only now: the former owner is fenced, so the end of the changelog stands still.
-            loaded = await load_changelog(self.settings, self.stage.state_topic, gained)
+            loaded = await load_changelog(self.settings, self.stage.state_topic, gained, waiting_for=self._waits)
             for number, lane in lanes.items():
                 lane.adopt(loaded[number])
             complete = True
@@ -129,6 +133,9 @@ class Assignment:
             if not complete:
                 await asyncio.shield(_closed(lanes.values()))
         return lanes
+
+    def _waits(self, what: str) -> None:
+        self._waiting_for = what
 
     def _new_lane(self, number: int) -> Lane:
         return Lane(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -32,10 +32,17 @@ class LoadedPartition:
             self.state[key] = value
 
 
-async def load_changelog(settings: WorkerSettings, topic: str, partitions: Sequence[int]) -> dict[int, LoadedPartition]:
+async def load_changelog(
+    settings: WorkerSettings,
+    topic: str,
+    partitions: Sequence[int],
+    *,
+    waiting_for: Callable[[str], None] = lambda what: None,
+) -> dict[int, LoadedPartition]:
     """The state of some partitions of ``topic``, side by side through one consumer.
 
     Call it after the producers of these partitions are open, so that nobody can append behind the end that is read.
+    ``waiting_for`` is told what is still missing after each fetch, for the message of whoever gives up on it.
     Raises ``RuntimeError`` when the reader does not stand where it was told to: a consumer without a group starts at
     the end of the log by default, and once loaded nothing at all without an error.
     """
@@ -63,6 +70,9 @@ async def load_changelog(settings: WorkerSettings, topic: str, partitions: Seque
                 for record in records:
                     target.take(record.key, record.value)
             waiting = {tp for tp in waiting if not await _at_end(consumer, tp)}
+            for tp in waiting:
+                place, end = await consumer.position(tp), consumer.highwater(tp)
+                waiting_for(f"{topic} partition {tp.partition} is read to {place} of {end}, with everything committed")
     finally:
         await consumer.stop()
     return loaded

@@ -245,7 +245,7 @@ def test_without_network_and_jars_one_line_says_what_to_do(tmp_path: Path, monke
     ) as caught:
         kafka_runtime.resolve(cache=tmp_path / "cache", progress=told.append)
     assert "\n" not in str(caught.value)
-    assert told == ["fetching Apache Kafka 4.3.1 (about 25 MB, once)"]
+    assert told == ["fetching Apache Kafka 4.2.2 (about 25 MB, once)"]
 
 
 def test_once_resolved_no_network_is_touched(

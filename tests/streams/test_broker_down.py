@@ -26,6 +26,11 @@ from streams.broker_words import why_it_ended
             3,
             "Terminating due to java.lang.OutOfMemory",
         ),
+        (
+            "Caused by: org.apache.kafka.common.errors.UnsupportedVersionException: Can't read version 4 of BrokerEndpoint",
+            1,
+            "its folder was written by a Kafka newer than",
+        ),
         ("", 247, "ended by SIGKILL"),
         ("", 1, "it ended with exit code 1"),
         ("", None, "it does not answer"),
