@@ -18,6 +18,7 @@ from typing import Any
 
 import httpx
 from aiokafka import AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient
 
 from connectors.sandbox.serve import RunningSandbox
 from schemas.commands import Command, CreateTicket, WithdrawCommand
@@ -25,7 +26,7 @@ from schemas.envelope import Envelope
 from schemas.events import Event, decode_fact
 from schemas.facts import CommandSettled
 from schemas.identity import derived_id, external_id, partition_of
-from schemas.topics import ATTEMPTS, CATALOGUE, DEAD_LETTERS, OUTCOMES, TICKET_COMMANDS
+from schemas.topics import ATTEMPTS, CATALOGUE, DEAD_LETTERS, OUTCOMES, TICKET_COMMANDS, Topic
 from streams.kafka_options import KafkaOptions
 from streams.readers import read_all
 from streams.topics import TopicSettings, create_topics
@@ -186,6 +187,20 @@ class Run:
         async with self.producer.transaction():
             await self.producer.send(self.prefix + TICKET_COMMANDS, value, key=b"k", headers=[("h", b"1")], partition=0)
 
+    async def lose(self, topic: str) -> None:
+        """Everything in a topic is gone, and it begins anew at offset 0."""
+        admin = AIOKafkaAdminClient(bootstrap_servers=self.servers)
+        await admin.start()
+        try:
+            await admin.delete_topics([self.prefix + topic])
+            deadline = time.monotonic() + 20
+            while self.prefix + topic in await admin.list_topics():
+                assert time.monotonic() < deadline
+                await asyncio.sleep(0.1)
+        finally:
+            await admin.close()
+        await create_topics(self.options, TopicSettings(partitions=PARTITIONS), catalogue=_catalogue(self.prefix))
+
     async def outcomes(self) -> list[Event[CommandSettled]]:
         """Everything in ``outcomes``, each checked to be where its key belongs."""
         found: list[Event[CommandSettled]] = []
@@ -196,8 +211,11 @@ class Run:
             found.append(event)
         return found
 
-    async def all_settled(self, timeout_s: float = 60.0) -> dict[str, CommandSettled]:
-        """Wait until every command sent has its settlement. Repetitions must be the same to the byte."""
+    async def all_settled(self, timeout_s: float = 60.0, *, forgotten: bool = False) -> dict[str, CommandSettled]:
+        """Wait until every command sent has its settlement. Repetitions must be the same to the byte.
+
+        Of what was ``forgotten`` a repetition may say that it was found, and the last one is returned.
+        """
         deadline = time.monotonic() + timeout_s
         wanted = {identity for identity, _ in self.sent}
         while True:
@@ -209,6 +227,8 @@ class Run:
         for event in events:
             if event.data.reason == "DoubledTicket" and event.data.command_id in settled:
                 continue
+            if forgotten and event.data.how == "FoundByLookUp":
+                settled.pop(event.data.command_id, None)
             known = settled.setdefault(event.data.command_id, event.data)
             assert known == event.data, "two different settlements of one command"
         assert set(settled) == wanted, "\n".join(host.tail() for host in self.hosts)
@@ -273,15 +293,18 @@ class Run:
             await http.delete(f"{self.sandbox.autotask_url}/_sandbox/faults")
 
 
+def _catalogue(prefix: str) -> list[Topic]:
+    names = (TICKET_COMMANDS, ATTEMPTS, OUTCOMES, DEAD_LETTERS)
+    return [replace(topic, name=prefix + topic.name) for topic in CATALOGUE if topic.name in names]
+
+
 @contextlib.asynccontextmanager
 async def executor_run(
     servers: str, prefix: str, folder: Path, sandbox: RunningSandbox, *, series: int
 ) -> AsyncIterator[Run]:
     """Topics with ``prefix``, no executor yet; what runs at the end is killed."""
-    names = (TICKET_COMMANDS, ATTEMPTS, OUTCOMES, DEAD_LETTERS)
     options = KafkaOptions(bootstrap_servers=servers)
-    catalogue = [replace(topic, name=prefix + topic.name) for topic in CATALOGUE if topic.name in names]
-    await create_topics(options, TopicSettings(partitions=PARTITIONS), catalogue=catalogue)
+    await create_topics(options, TopicSettings(partitions=PARTITIONS), catalogue=_catalogue(prefix))
     producer = AIOKafkaProducer(bootstrap_servers=servers, transactional_id=f"{prefix}agent", acks="all")
     await producer.start()
     run = Run(servers, prefix, folder, sandbox, series, producer)

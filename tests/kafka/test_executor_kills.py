@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from connectors.sandbox.serve import RunningSandbox, sandbox_in_thread
-from schemas.topics import DEAD_LETTERS, TICKET_COMMANDS
+from schemas.topics import ATTEMPTS, DEAD_LETTERS, TICKET_COMMANDS
 from streams.broker import EmbeddedBroker
 from streams.executor.work import FRESH_S
 from streams.readers import read_all
@@ -67,6 +67,27 @@ async def test_killed_after_attempt_call_record_and_settlement_each_effect_happe
     again = run.start("b")
     await again.owns()
     assert (again.figures()["waiting"], len(await run.calls())) == (0, 20)
+
+
+async def test_where_the_broker_lost_every_attempt_nothing_is_made_that_the_vendor_has(run: Run) -> None:
+    await run.send([run.create(number) for number in range(10)])
+    first = run.start("a")
+    await run.all_settled()
+    first.signal(signal.SIGTERM)
+    assert await first.ended() == 0, first.tail()
+    await run.send([run.create(number) for number in range(10, 30)])
+    killed = run.start("a", crash=["settled", 10])
+    assert await killed.ended() == -signal.SIGKILL, killed.tail()
+    made = len(await run.calls())
+    assert made >= 20
+    await run.lose(ATTEMPTS)
+    last = run.start("b")
+    settled = await run.all_settled(forgotten=True)
+    await one_ticket_each(run, range(30))
+    assert len(await run.calls()) == 30
+    assert {fact.outcome for fact in settled.values()} == {"Succeeded"}
+    # What was made and not yet settled, or settled and not yet counted as done, is found and not made again.
+    assert any(fact.how == "FoundByLookUp" for fact in settled.values()), last.tail()
 
 
 async def test_killed_at_random_under_load_each_effect_happens_once(run: Run) -> None:
