@@ -24,7 +24,7 @@ from typing import IO
 from streams import broker_folder as folder
 from streams import kafka_runtime
 from streams.broker_settings import HOST, NO_ELIGIBLE_REPLICAS, Node, alone, cluster_id, jvm_options, server_properties
-from streams.broker_words import port_was_taken, why_it_ended
+from streams.broker_words import lacks_room, port_was_taken, why_it_ended
 from streams.kafka_runtime import KAFKA_VERSION, BrokerError, KafkaRuntime
 
 __all__ = ["BrokerError", "EmbeddedBroker", "attach"]
@@ -205,6 +205,9 @@ class EmbeddedBroker:
             while not self._stopping.is_set():
                 if self._run_once(runtime):
                     failed = 0
+                elif self._settled.is_set() and lacks_room(self._words):
+                    # It was not even started. However long the disk stays full, two seconds after that it is.
+                    failed = 1
                 else:
                     failed += 1
                     if failed >= ATTEMPTS or (not self._settled.is_set() and not port_was_taken(self._words)):
@@ -227,7 +230,7 @@ class EmbeddedBroker:
         with folder.open_log(self.data_dir) as log:
             keeper = subprocess.Popen(
                 [
-                    *(sys.executable, "-I", str(_KEEPER), str(GRACE_SECONDS)),
+                    *(sys.executable, "-I", str(_KEEPER), str(GRACE_SECONDS), str(self.data_dir)),
                     *runtime.command(*jvm_options(self._heap_mb), "kafka.Kafka", str(self._properties)),
                 ],
                 env=runtime.environment(),

@@ -7,16 +7,22 @@ killed, Linux ends the broker at once (PR_SET_PDEATHSIG); elsewhere the next own
 What the broker says goes through here to our standard error, its log; where that cannot be written because the disk is
 full, the owner still learns the end of it.
 
-Usage: ``broker_keeper.py GRACE_SECONDS COMMAND...``; the first line on standard output is the broker's process id, the
-rest, once it ended, the last that it said.
+Without room in its folder the broker is not started at all: a Kafka that cannot write while it recovers its log after a
+kill (a transaction index, a snapshot) empties the segment it is at, says so as a warning, and goes on without those
+records (read in the byte code of 4.0.2 to 4.4.0, ``LogLoader.recoverLog``; seen in two drills).
+
+Usage: ``broker_keeper.py GRACE_SECONDS FOLDER COMMAND...``; the first line on standard output is the broker's process id,
+empty where it was not started; the rest, once it ended, the last that it said.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import math
 import os
 import select
+import shutil
 import signal
 import subprocess
 import sys
@@ -25,16 +31,26 @@ from collections.abc import Callable
 
 #: Upper bound for noticing a change of parent where the closed pipe does not tell (a forked child still holds it).
 POLL_SECONDS = 0.5
+#: What a start needs: recovering 80 partitions writes less than one, the rest is for what others write meanwhile.
+ROOM_BYTES = 64 * 1024 * 1024
+#: Looked at twice: whatever fills the disk may be at it right now.
+LOOK_AGAIN_SECONDS = 0.25
 #: From linux/prctl.h.
 PR_SET_PDEATHSIG = 1
 #: A stack trace or two; a pipe that nobody reads yet takes twice as much.
 LAST_WORDS = 32 * 1024
+#: Of which those are, without mere information: a start and a stop tell some hundred lines.
+KEPT_WORDS = 512 * 1024
 
 
 def main(arguments: list[str]) -> int:
     """Run the command until it ends or the owner does. Returns the command's exit code."""
-    grace, command = float(arguments[0]), arguments[1:]
+    grace, folder, command = float(arguments[0]), arguments[1], arguments[2:]
     parent = os.getppid()
+    lack = _lack_of_room(folder) or time.sleep(LOOK_AGAIN_SECONDS) or _lack_of_room(folder)
+    if lack:
+        _write(1, b"\n" + f"a start needs {ROOM_BYTES // 1024**2} MiB in {folder}: {lack}\n".encode())
+        return 1
     asked: list[int] = []
     signal.signal(signal.SIGTERM, lambda number, frame: asked.append(number))
     dies_with_us = _death_signal()
@@ -51,7 +67,7 @@ def main(arguments: list[str]) -> int:
         readable, _, _ = select.select(watched, [], [], POLL_SECONDS)
         if voice in readable:
             said = os.read(voice, LAST_WORDS)
-            words = (words + said)[-LAST_WORDS:]
+            words = (words + said)[-KEPT_WORDS:]
             _write(2, said)
             if not said:
                 watched.discard(voice)
@@ -62,8 +78,27 @@ def main(arguments: list[str]) -> int:
                 kill_at = time.monotonic() + grace
         if time.monotonic() >= kill_at:
             broker.kill()
-    _write(1, words)
+    telling = [line for line in words.splitlines(keepends=True) if b"] INFO " not in line]
+    _write(1, b"".join(telling)[-LAST_WORDS:])
     return broker.returncode
+
+
+def _lack_of_room(folder: str) -> str:
+    """Why the broker cannot be given its room, in the system's words, "" where it can."""
+    path = os.path.join(folder, "room")
+    try:
+        file = os.open(path, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600)
+        try:
+            if hasattr(os, "posix_fallocate"):
+                os.posix_fallocate(file, 0, ROOM_BYTES)
+            elif shutil.disk_usage(folder).free < ROOM_BYTES:
+                return os.strerror(errno.ENOSPC)
+        finally:
+            os.close(file)
+            os.unlink(path)
+    except OSError as error:
+        return error.strerror
+    return ""
 
 
 def _write(file: int, said: bytes) -> None:

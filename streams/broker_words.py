@@ -18,6 +18,11 @@ def port_was_taken(words: str) -> bool:
     return "Address already in use" in words
 
 
+def lacks_room(words: str) -> bool:
+    """Whether the disk was full."""
+    return any(sign in words for sign in _DISK_FULL)
+
+
 def why_it_ended(words: str, code: int | None) -> str:
     """The reason, from its last words and the exit code of its keeper (``None``: it ran, and did not answer)."""
     for sign in _DISK_FULL:

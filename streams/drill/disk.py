@@ -14,7 +14,7 @@ from pathlib import Path
 
 import psutil
 
-from streams.broker_folder import brokers_on
+from streams.broker_folder import brokers_on, running
 
 #: A new Java needs several times as long before it opens its first file of the log.
 LOOK_SECONDS = 0.1
@@ -33,16 +33,17 @@ def disk_full(pid: int) -> Iterator[None]:
 
 @contextlib.contextmanager
 def disk_full_on(data_dir: Path) -> Iterator[None]:
-    """The disk is full for every broker on a folder, while inside: also for those that are started meanwhile.
+    """The disk is full for every broker on a folder, while inside: also for those that would be started meanwhile.
 
-    A keeper starts a broker anew when it ends, and the new process would find room. Whatever else runs is left alone.
+    A broker that is being started is left alone until it answers: it was started because there was room, and no real disk
+    fills up by as much within those seconds. Its keeper is not, so that the next start finds none.
     """
     filled: set[psutil.Process] = set()
     freed = threading.Event()
 
     def fill() -> None:
         for process in brokers_on(data_dir):
-            if process not in filled:
+            if process not in filled and _is_due(process, data_dir):
                 # It may end between the look and the limit.
                 with contextlib.suppress(psutil.NoSuchProcess):
                     _fill(process)
@@ -62,6 +63,13 @@ def disk_full_on(data_dir: Path) -> Iterator[None]:
         thread.join()
         for process in filled:
             _free(process)
+
+
+def _is_due(process: psutil.Process, data_dir: Path) -> bool:
+    with contextlib.suppress(psutil.NoSuchProcess):
+        keeper = any("broker_keeper" in word for word in process.cmdline())
+        return keeper or (running(data_dir) or {}).get("pid") == process.pid
+    return False
 
 
 def _fill(process: psutil.Process) -> None:

@@ -66,7 +66,7 @@ async def test_a_full_disk_stops_the_broker_and_room_brings_everything_back(topi
     assert verdict.facts == BACKLOG
     assert verdict.flawless, verdict
     assert "\n" not in str(refused.value)
-    assert [bool(re.match(DOWN, line)) for line in told] == [True, False]
+    assert [bool(re.match(DOWN, line)) for line in told] == [True, False], told
     assert told[1] == "the embedded broker runs again"
 
 

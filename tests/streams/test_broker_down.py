@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -96,3 +97,27 @@ IN_STEP = (
     "transaction.state.log.min.isr",
     "share.coordinator.state.topic.min.isr",
 )
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="limits of a process from outside")
+def test_without_room_in_its_folder_a_broker_is_not_started_at_all_and_says_why(tmp_path: Path) -> None:
+    keeper, started = Path(broker_folder.__file__).with_name("broker_keeper.py"), tmp_path / "started"
+
+    def kept(limit: int) -> tuple[int, str]:
+        with subprocess.Popen(
+            [sys.executable, "-I", str(keeper), "1", str(tmp_path), "touch", str(started)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY)),
+        ) as running:
+            said = running.stdout.read() if running.stdout else ""
+        return running.returncode, said
+
+    code, said = kept(1024 * 1024)
+    assert (code, started.exists(), list(tmp_path.iterdir())) == (1, False, [])
+    assert said.startswith(f"\na start needs 64 MiB in {tmp_path}: ")
+    assert why_it_ended(said, code) == "the disk is full (File too large); make room"
+    code, said = kept(resource.RLIM_INFINITY)
+    assert (code, list(tmp_path.iterdir())) == (0, [started])
+    assert said.strip().isdigit()
