@@ -47,7 +47,10 @@ def main(arguments: list[str]) -> int:
     """Run the command until it ends or the owner does. Returns the command's exit code."""
     grace, folder, command = float(arguments[0]), arguments[1], arguments[2:]
     parent = os.getppid()
-    lack = _lack_of_room(folder) or time.sleep(LOOK_AGAIN_SECONDS) or _lack_of_room(folder)
+    lack = _lack_of_room(folder)
+    if not lack:
+        time.sleep(LOOK_AGAIN_SECONDS)
+        lack = _lack_of_room(folder)
     if lack:
         _write(1, b"\n" + f"a start needs {ROOM_BYTES // 1024**2} MiB in {folder}: {lack}\n".encode())
         return 1
@@ -97,7 +100,7 @@ def _lack_of_room(folder: str) -> str:
             os.close(file)
             os.unlink(path)
     except OSError as error:
-        return error.strerror
+        return error.strerror or type(error).__name__
     return ""
 
 
