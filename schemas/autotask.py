@@ -134,6 +134,11 @@ class TicketNote(Wire):
     description: str = ""
 
 
+#: Columns of an item that a policy's ``devices.fields`` may fill instead of a user-defined field (vendor field metadata:
+#: writable). Dates are written as days.
+ITEM_COLUMNS = ("location", "installDate", "warrantyExpirationDate")
+
+
 class ConfigurationItem(Wire):
     """A configuration item. ``rmm_device_audit_mac_address`` is filled by the vendor's own RMM only."""
 
@@ -147,6 +152,10 @@ class ConfigurationItem(Wire):
     configuration_item_type: int | None = None
     configuration_item_category_id: int | None = None
     rmm_device_audit_mac_address: str = ""
+    location: str = ""
+    notes: str = ""
+    install_date: str = ""
+    warranty_expiration_date: str = ""
     user_defined_fields: tuple[UserDefinedValue, ...] = ()
 
     def field(self, name: str) -> str:

@@ -107,7 +107,10 @@ class UpsertConfigurationItem(Command):
     """Make the device's configuration item look like this: found by ``reference_number`` within the company, then by
     ``match`` in that order, else created. Only differences are written; nothing is written where there are none.
 
-    ``fields`` maps names of user-defined fields to their text. ``item_id`` is a hint from an earlier outcome.
+    ``fields`` maps names of user-defined fields (or of ``schemas.autotask.ITEM_COLUMNS``) to their text. ``item_id`` is a
+    hint from an earlier outcome. ``alive`` are the keys of the other devices with this serial number (``None``: not
+    known): an item of a device that is not among them is the former self of this one. ``twins``: what becomes of
+    another active item with this serial that no device of ours has. ``note`` is a line of history for the item's notes.
     """
 
     ce_type: ClassVar[str] = "lockstep.command.upsert-configuration-item.v1"
@@ -127,10 +130,16 @@ class UpsertConfigurationItem(Command):
     item_id: int | None = None
     match: tuple[MatchStep, ...] = ()
     fields: dict[str, str] = Field(default_factory=dict)
+    alive: tuple[str, ...] | None = None
+    twins: Literal["report", "retire"] = "report"
+    note: str = ""
 
 
 class RetireConfigurationItem(Command):
-    """Set the device's item inactive, after reading that it still names this device in ``referenceNumber``."""
+    """Set the device's item inactive, after reading that it still names this device in ``referenceNumber``.
+
+    ``note`` is a line of history for the item's notes: where the device went.
+    """
 
     ce_type: ClassVar[str] = "lockstep.command.retire-configuration-item.v1"
     topic: ClassVar[str] = "autotask.device-commands"
@@ -140,6 +149,7 @@ class RetireConfigurationItem(Command):
     reference_number: str
     serial: str = ""
     item_id: int | None = None
+    note: str = ""
 
 
 class ResetAlert(Command):

@@ -108,8 +108,10 @@ class AlertGone(Fact):
 class DeviceObserved(Fact):
     """A device as NinjaOne shows it, published on change only (the connector compares ``digest``).
 
-    Without what changes by itself (lastContact, lastUpdate, offline, free space, uptime) and without the last
-    logged-on user, which is personal. ``memory_bytes`` and ``storage_bytes`` are totals.
+    Without what changes by itself (lastContact, lastUpdate, offline, free space, uptime). ``memory_bytes`` and
+    ``storage_bytes`` are totals, times are epoch ms. ``last_user`` is personal: empty unless the policy asks for it by
+    name. ``serial_twins`` are the other devices that NinjaOne has with this (real) serial number; ``None``: not known,
+    because not all devices were listed yet.
     """
 
     ce_type: ClassVar[str] = "lockstep.device.observed.v1"
@@ -137,6 +139,12 @@ class DeviceObserved(Fact):
     mac_addresses: tuple[str, ...] = ()
     public_ip: str = ""
     tags: tuple[str, ...] = ()
+    asset_tag: str = ""
+    enrolled_at: int | None = None
+    warranty_start: int | None = None
+    warranty_end: int | None = None
+    last_user: str = ""
+    serial_twins: tuple[int, ...] | None = None
 
 
 class DeviceRemoved(Fact):

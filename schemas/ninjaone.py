@@ -95,12 +95,20 @@ class RoleRow(Named):
     node_class: str = ""
 
 
+class WarrantyPart(Row):
+    """``warranty`` of a device, or of its references; epoch seconds."""
+
+    start_date: float | None = None
+    end_date: float | None = None
+
+
 class References(Row):
     """What was expanded in a webhook's device; any of it may be absent."""
 
     organization: Named | None = None
     location: Named | None = None
     role: Named | None = None
+    warranty: WarrantyPart | None = None
 
 
 class OsPart(Row):
@@ -121,6 +129,7 @@ class SystemPart(Row):
     model: str = ""
     bios_serial_number: str = ""
     serial_number: str = ""
+    asset_serial_number: str = ""
     domain: str = ""
     chassis_type: str = ""
     virtual_machine: bool | None = None
@@ -168,6 +177,9 @@ class DeviceRow(Row):
     netbios_name: str = ""
     references: References | None = None
     tags: tuple[str, ...] = ()
+    created: float | None = None
+    warranty: WarrantyPart | None = None
+    last_logged_in_user: str = ""
     device_type: str = ""
     ip_addresses: tuple[str, ...] = ()
     mac_addresses: tuple[str, ...] = ()
@@ -189,6 +201,12 @@ class DeviceRow(Row):
     build_number: str = ""
     # VM guests
     guest_os_full_name: str = Field(default="", alias="guestOSFullName")
+
+    @property
+    def serial(self) -> str:
+        """The serial number as the device, its firmware or its maker's service tag says it."""
+        system = self.system or SystemPart()
+        return system.serial_number or system.bios_serial_number or self.service_tag
 
     @property
     def name(self) -> str:

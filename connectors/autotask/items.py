@@ -16,16 +16,20 @@ from weakref import WeakValueDictionary
 
 from connectors.autotask import texts
 from connectors.autotask.client import AutotaskClient, Filter, any_of, condition, eq
-from connectors.autotask.matching import Match, Wanted, choose, differences, masked, plain_mac, real_serial
+from connectors.autotask.item_history import history, rivals_line, twin_line, twins_line, with_lines
+from connectors.autotask.matching import Match, Wanted, choose, differences, masked
 from connectors.autotask.metadata import FRESH_MS, Metadata
 from connectors.autotask.outcome import join
 from connectors.errors import CallFailed, Situation
 from connectors.ports import Effect, Verdict
-from schemas.autotask import ConfigurationItem, UserDefinedFieldInfo
+from schemas.autotask import ITEM_COLUMNS, ConfigurationItem, UserDefinedFieldInfo
 from schemas.commands import RetireConfigurationItem, UpsertConfigurationItem
+from schemas.hardware import plain_mac, real_serial
 from schemas.identity import EXTERNAL_ID_PREFIX
 
 ENTITY = "ConfigurationItems"
+#: Several items might be the device's, or one machine has a second item that is nobody's.
+AMBIGUOUS, TWIN = "AmbiguousItem", "TwinInAutotask"
 #: Hardware addresses that are looked for: a machine has two or three cards, virtual ones add dozens.
 _MACS = 4
 
@@ -59,6 +63,8 @@ class Items:
         wanted, remarks = await self._wanted(command)
         match = await self._match(command, wanted)
         remarks.extend(match.remarks)
+        if match.item is None and match.rivals:
+            return Effect(verdict=Verdict.REJECTED, reason=AMBIGUOUS, detail=rivals_line(command, match))
         if match.item is None:
             item_id = await self._create(command, wanted)
             return _done(command, item_id, written=True, detail=join("created", *remarks))
@@ -68,7 +74,7 @@ class Items:
         """The item with our key, where nothing differs any more."""
         wanted, remarks = await self._wanted(command)
         match = await self._match(command, wanted)
-        if match.item is None or match.step != "device_key" or match.doubles:
+        if match.item is None or match.step != "device_key" or match.doubles or _to_retire(command, match):
             return None
         changed, hidden = differences(match.item, wanted, ours=True)
         if changed:
@@ -82,7 +88,7 @@ class Items:
         mine = [item for item in ours if item.reference_number == command.reference_number]
         active = [item for item in mine if item.is_active]
         for item in active:
-            await self._client.patch(ENTITY, {"id": item.id, "isActive": False})
+            await self._client.patch(ENTITY, {"id": item.id, "isActive": False, **_noted(item, command.note)})
         if active:
             return _retired(command, active[0].id, written=True)
         if mine:
@@ -116,6 +122,9 @@ class Items:
         match: Match,
         remarks: list[str],
     ) -> Effect:
+        lines = with_lines(item.notes, *history(command, match))
+        if lines != item.notes:
+            wanted = replace(wanted, columns={**wanted.columns, "notes": lines})
         changed, hidden = differences(item, wanted, ours=match.step == "device_key")
         remarks.append(_hidden(hidden))
         if match.step not in ("device_key", "item_id"):
@@ -126,9 +135,16 @@ class Items:
             # Two creates after a lost answer: never two active items for one device.
             await self._client.patch(ENTITY, {"id": double.id, "isActive": False})
             remarks.append(f"item {double.id} was a double and is inactive now")
-        if not changed and not match.doubles:
-            return replace(_done(command, item.id, written=False, detail=join(*remarks)), how="NothingToDo")
-        return _done(command, item.id, written=True, detail=join(*remarks))
+        written = bool(changed or match.doubles)
+        for twin in _to_retire(command, match):
+            note = _noted(twin, twin_line(item.id, command))
+            await self._client.patch(ENTITY, {"id": twin.id, "isActive": False, **note})
+            remarks.append(f"item {twin.id} had the same serial number and is inactive now")
+            written = True
+        if match.twins and not _to_retire(command, match):
+            remarks.append(twins_line(command, match.twins))
+        effect = _done(command, item.id, written=written, detail=join(*remarks))
+        return replace(effect, how=effect.how if written else "NothingToDo", reason=TWIN if match.twins else "")
 
     async def _change(self, item: ConfigurationItem, changed: dict[str, object]) -> None:
         """Write the differences. User-defined fields that are left out stay, says the vendor's own example, and others warn.
@@ -229,6 +245,7 @@ class Items:
         serial = real_serial(command.serial)
         if serial:
             columns["serialNumber"] = texts.line(serial, texts.SERIAL)
+        columns.update(_columns(command))
         fields, missing = await self._fields(command)
         remarks = (
             [
@@ -242,30 +259,33 @@ class Items:
     async def _fields(self, command: UpsertConfigurationItem) -> tuple[dict[str, str], list[str]]:
         """The user-defined fields under their real names, cut to their lengths, and the names that do not exist."""
         known = await self._metadata.user_defined(ENTITY)
-        if any(name.lower() not in known for name in command.fields):
+        ours = [name for name in command.fields if name not in ITEM_COLUMNS]
+        if any(name.lower() not in known for name in ours):
             known = await self._metadata.user_defined(ENTITY, max_age_ms=FRESH_MS)
-        missing = [name for name in command.fields if name.lower() not in known]
+        missing = [name for name in ours if name.lower() not in known]
         fields: dict[str, str] = {}
         for name, text in command.fields.items():
             info = known.get(name.lower())
-            if info is not None:
+            if info is not None and name in ours:
                 fields[info.name] = texts.cut(text, info.length or 255)
         return fields, missing
 
     async def _create(self, command: UpsertConfigurationItem, wanted: Wanted) -> int:
         pairs = [{"name": name, "value": text} for name, text in wanted.fields.items() if text]
         body: dict[str, Any] = {"companyID": command.company_id, **wanted.columns}
+        if command.note:
+            body["notes"] = with_lines("", command.note)
         if pairs:
             body["userDefinedFields"] = pairs
         try:
-            return await self._client.create(ENTITY, body)
+            return await self._client.create(ENTITY, _on_the_wire(body))
         except CallFailed as failure:
             self._doubt_metadata(failure)
             raise
 
     async def _patch(self, body: dict[str, object]) -> None:
         try:
-            await self._client.patch(ENTITY, body)
+            await self._client.patch(ENTITY, _on_the_wire(body))
         except CallFailed as failure:
             self._doubt_metadata(failure)
             raise
@@ -307,6 +327,28 @@ def _field_holding(value: str, wanted: Wanted) -> str | None:
 def _queryable(known: dict[str, UserDefinedFieldInfo], name: str) -> bool:
     info = known.get(name.lower())
     return info is not None and info.is_queryable
+
+
+def _columns(command: UpsertConfigurationItem) -> dict[str, str]:
+    """The item's own columns among the policy's fields. What is not known leaves what people wrote there."""
+    return {name: texts.line(text, 100) for name in ITEM_COLUMNS if (text := command.fields.get(name))}
+
+
+def _on_the_wire(body: dict[str, Any]) -> dict[str, Any]:
+    """Days as the instants that the vendor's date columns take."""
+    days = {name: f"{body[name]}T00:00:00Z" for name in ITEM_COLUMNS if name.endswith("Date") and name in body}
+    return {**body, **days}
+
+
+def _to_retire(command: UpsertConfigurationItem, match: Match) -> tuple[ConfigurationItem, ...]:
+    """The twins that the policy wants inactive; none while it is not known which other devices have the serial."""
+    return match.twins if command.twins == "retire" and command.alive is not None else ()
+
+
+def _noted(item: ConfigurationItem, line: str) -> dict[str, object]:
+    """The change of an item's notes that adds a line, empty where it stands there already."""
+    lines = with_lines(item.notes, line)
+    return {} if lines == item.notes else {"notes": lines}
 
 
 def _hidden(names: Sequence[str]) -> str:

@@ -1,7 +1,7 @@
 """Which configuration item is the device's, and what differs between the two. Pure.
 
 A device is recognised by our key in ``referenceNumber``; an item that somebody else made is adopted when it matches by
-unique id, serial number, hardware address or name, in the order of the policy, and belongs to no other device of ours.
+unique id, serial number, hardware address or name, in the order of the policy, and belongs to no other living device.
 """
 
 from __future__ import annotations
@@ -12,34 +12,10 @@ from dataclasses import dataclass
 
 from schemas.autotask import ConfigurationItem
 from schemas.commands import UpsertConfigurationItem
+from schemas.hardware import plain_mac, real_serial
 from schemas.identity import EXTERNAL_ID_PREFIX
 
-#: What firmware says where nobody filled in a serial number (vendors' defaults as DMI and WMI report them).
-_PLACEHOLDERS = frozenset(
-    """
-    default string|to be filled by o.e.m.|to be filled by oem|to be filled by o.e.m|system serial number|
-    chassis serial number|base board serial number|serial number|serial|none|null|nil|n/a|na|not applicable|
-    not specified|not available|not set|unknown|invalid|empty|oem|o.e.m.|to be set by oem|xxxxxxxxxxxx|
-    0123456789|123456789|1234567890|12345678|123456|01234567890123456789|asset tag|no asset tag|no serial|tbd|default
-    """.replace("\n", "").split("|")
-)
-_PLACEHOLDERS = frozenset(entry.strip() for entry in _PLACEHOLDERS)
 _MASKED = re.compile(r"\*{3,}")
-
-
-def real_serial(serial: str) -> str:
-    """The serial number, empty where it is a placeholder that many machines share."""
-    text = " ".join(serial.split())
-    plain = re.sub(r"[\s.\-_:]", "", text)
-    if text.lower() in _PLACEHOLDERS or len(plain) < 3 or len(set(plain.lower())) == 1:
-        return ""
-    return text
-
-
-def plain_mac(mac: str) -> str:
-    """A hardware address as twelve lower-case hex digits, empty for what is none or belongs to no single card."""
-    digits = re.sub(r"[^0-9a-fA-F]", "", mac).lower()
-    return "" if len(digits) != 12 or digits in ("0" * 12, "f" * 12) else digits
 
 
 def masked(value: str) -> bool:
@@ -49,11 +25,17 @@ def masked(value: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """The item that is the device's (``None``: none is), by which step, its doubles, and what stood in the way."""
+    """The item that is the device's (``None``: none is), by which step, and what else was found.
+
+    ``doubles`` carry our key as well, ``twins`` the device's serial number and nobody's key; both are active.
+    ``rivals``: active items of which each might be the device's. ``remarks`` say what stood in the way.
+    """
 
     item: ConfigurationItem | None
     step: str = ""
     doubles: tuple[ConfigurationItem, ...] = ()
+    twins: tuple[ConfigurationItem, ...] = ()
+    rivals: tuple[ConfigurationItem, ...] = ()
     remarks: tuple[str, ...] = ()
 
 
@@ -67,41 +49,82 @@ def choose(
     """The device's item among those of its company.
 
     Several items with our own key: the oldest active one is kept, other active ones are doubles. Several items at a
-    step of adoption: an active one before inactive ones, then the one with the device's name; if that does not
-    decide, none is taken at this step, since the wrong machine's history is worse than a second item.
+    step of adoption: an active one before inactive ones, then the one with the device's name, then the one that a later
+    step tells apart. Where several active ones remain none is taken, since the wrong machine's history is worse than
+    no item: they are rivals. Inactive ones are history: where they alone remain, the device gets an item of its own.
     """
     ours = [item for item in candidates if item.reference_number == command.reference_number]
     if ours:
         ranked = sorted(ours, key=lambda item: (not item.is_active, item.id))
-        return Match(ranked[0], "device_key", tuple(item for item in ranked[1:] if item.is_active))
+        doubles = tuple(item for item in ranked[1:] if item.is_active)
+        return Match(ranked[0], "device_key", doubles, twins_of(command, ranked[0], candidates))
     remarks: list[str] = []
-    free = [item for item in candidates if _adoptable(item)]
-    for step in command.match:
-        test = _test(step, command, uid_field, mac_field)
-        found = [item for item in free if test(item)] if test is not None else []
-        chosen = _one(found, command)
+    tests = [(step, test) for step in command.match if (test := _test(step, command, uid_field, mac_field)) is not None]
+    for place, (step, test) in enumerate(tests):
+        found = [item for item in candidates if test(item) and _adoptable(item, command, step)]
+        chosen = _one(found, command, [later for _, later in tests[place + 1 :]])
         if chosen is not None:
-            return Match(chosen, step, remarks=tuple(remarks))
+            return Match(chosen, step, twins=twins_of(command, chosen, candidates), remarks=tuple(remarks))
+        active = tuple(item for item in found if item.is_active)
+        if active:
+            return Match(None, step, rivals=active, remarks=tuple(remarks))
         if found:
             ids = ", ".join(str(item.id) for item in found[:5])
-            remarks.append(f"{len(found)} items match by {step} (ids {ids}), none was adopted")
+            remarks.append(f"{len(found)} inactive items match by {step} (ids {ids}), none was adopted")
     return Match(None, remarks=tuple(remarks))
 
 
-def _adoptable(item: ConfigurationItem) -> bool:
-    return not item.reference_number.startswith(EXTERNAL_ID_PREFIX) or not item.is_active
+def twins_of(
+    command: UpsertConfigurationItem, item: ConfigurationItem, candidates: Sequence[ConfigurationItem]
+) -> tuple[ConfigurationItem, ...]:
+    """Active items beside ``item`` with the device's serial number and no key of ours: the same machine entered twice.
+
+    Not where another living device has that serial: the item may be that one's, which adopts it when its turn comes.
+    """
+    serial = real_serial(command.serial).lower()
+    if not serial or command.alive:
+        return ()
+    return tuple(
+        other
+        for other in candidates
+        if other.id != item.id
+        and other.is_active
+        and not other.reference_number.startswith(EXTERNAL_ID_PREFIX)
+        and real_serial(other.serial_number).lower() == serial
+    )
 
 
-def _one(found: Sequence[ConfigurationItem], command: UpsertConfigurationItem) -> ConfigurationItem | None:
-    for narrowed in (
-        found,
-        [item for item in found if item.is_active],
-        [item for item in found if item.is_active and _named(item, command)],
-        [item for item in found if _named(item, command)],
-    ):
-        if len(narrowed) == 1:
-            return narrowed[0]
-    return None
+def former_key(item: ConfigurationItem, command: UpsertConfigurationItem) -> str:
+    """The key of the other device of ours that an item carries, empty where it carries none."""
+    number = item.reference_number
+    ours = number.startswith(EXTERNAL_ID_PREFIX) and number != command.reference_number
+    return number.removeprefix(EXTERNAL_ID_PREFIX) if ours else ""
+
+
+def _adoptable(item: ConfigurationItem, command: UpsertConfigurationItem, step: str) -> bool:
+    """Whether an item may become this device's: it is nobody's, or was the item of the device that this one once was.
+
+    A re-enrolled machine has a new id and the old serial. Its former item is active as long as the grace time of the
+    deleted device runs; it is taken over only where NinjaOne is known to have no such device any more.
+    """
+    key = former_key(item, command)
+    if key and key in (command.alive or ()):
+        return False
+    # One living device has one unique id; a serial number can have several.
+    return not key or not item.is_active or step == "device_uid" or (step == "serial" and command.alive is not None)
+
+
+def _one(
+    found: Sequence[ConfigurationItem],
+    command: UpsertConfigurationItem,
+    later: Sequence[Callable[[ConfigurationItem], bool]],
+) -> ConfigurationItem | None:
+    active = [item for item in found if item.is_active]
+    choices = [found, active, [item for item in active if _named(item, command)]]
+    choices += [[item for item in active if test(item)] for test in later]
+    if not active:
+        choices.append([item for item in found if _named(item, command)])
+    return next((narrowed[0] for narrowed in choices if len(narrowed) == 1), None)
 
 
 def _test(
@@ -159,6 +182,11 @@ def differences(item: ConfigurationItem, wanted: Wanted, *, ours: bool) -> tuple
         "serialNumber": item.serial_number,
         "configurationItemType": item.configuration_item_type,
         "configurationItemCategoryID": item.configuration_item_category_id,
+        "location": item.location,
+        "notes": item.notes,
+        # Days: Autotask shows a midnight that tenants in other time zones see on the day before.
+        "installDate": item.install_date[:10],
+        "warrantyExpirationDate": item.warranty_expiration_date[:10],
     }
     changed: dict[str, object] = {name: value for name, value in wanted.columns.items() if now.get(name) != value}
     hidden: list[str] = []

@@ -13,7 +13,7 @@ from connectors.autotask.client import AutotaskClient, eq
 from connectors.autotask.metadata import FRESH_MS, Metadata
 from connectors.autotask.names import Choice, NameRefused, resolve
 from connectors.errors import CallFailed, Kind, Situation
-from schemas.autotask import member
+from schemas.autotask import ITEM_COLUMNS, member
 from schemas.commands import Name
 
 ITEMS = "ConfigurationItems"
@@ -80,9 +80,9 @@ class Setup:
         self._metadata = metadata or Metadata(client)
 
     async def missing_fields(self, names: Sequence[str], *, entity: str = ITEMS) -> list[str]:
-        """The user-defined fields among ``names`` that do not exist, read afresh."""
+        """The user-defined fields among ``names`` that do not exist, read afresh; the item's own columns do."""
         known = await self._metadata.user_defined(entity, max_age_ms=0)
-        return [name for name in dict.fromkeys(names) if name.lower() not in known]
+        return [name for name in dict.fromkeys(names) if name not in ITEM_COLUMNS and name.lower() not in known]
 
     async def check(self, *, fields: Sequence[str] = (), names: Sequence[tuple[NameKind, Name]] = ()) -> list[Finding]:
         """Everything among ``fields`` and ``names`` that is missing, inactive or ambiguous."""

@@ -13,7 +13,7 @@ from connectors.ninjaone.conditions import Conditions
 from connectors.ninjaone.config import NinjaOneConfig, WebhookConfig
 from connectors.ninjaone.directory import Directory
 from connectors.ninjaone.intake import Intake
-from connectors.ninjaone.inventory import Inventory
+from connectors.ninjaone.inventory import Inventory, LastUserWanted
 from connectors.ninjaone.looks import Looks
 from connectors.ninjaone.poller import AlertPoller
 from connectors.ninjaone.webhook import NinjaOneWebhook
@@ -56,15 +56,20 @@ class NinjaOneConnector:
         now: Now,
         sleep: Sleep,
         jitter: Jitter,
+        last_user: LastUserWanted | None = None,
     ) -> NinjaOneConnector:
-        """Put the parts together; makes no call. Pollers and receiver read one at a time per endpoint."""
+        """Put the parts together; makes no call. Pollers and receiver read one at a time per endpoint.
+
+        ``last_user`` is asked before every sweep whether the last logged-on user is wanted; it is not unless said so.
+        """
         client = NinjaOneClient.create(
             config, gate=gate, now=now, sleep=sleep, jitter=jitter, webhook=webhook, limits=Limits(in_flight=1)
         )
         directory = Directory(client, config, now=now)
         conditions = Conditions(client)
         book = AlertBook()
-        inventory = Inventory(client, directory=directory, book=book, log_=log, now=now)
+        asked = {} if last_user is None else {"last_user": last_user}
+        inventory = Inventory(client, directory=directory, book=book, log_=log, now=now, **asked)
         looks = Looks(inventory, sleep=sleep)
         intake = Intake(
             directory=directory,

@@ -6,15 +6,28 @@ from collections.abc import Iterable
 
 from schemas.facts import DeviceObserved, Subject
 from schemas.identity import derived_id
-from schemas.ninjaone import DeviceRow, OsPart, SystemPart
+from schemas.ninjaone import DeviceRow, OsPart, SystemPart, milliseconds
+
+#: Begin and end in epoch seconds.
+Warranty = tuple[float | None, float | None]
+UNKNOWN_WARRANTY: Warranty = (None, None)
 
 
-def device_observed(row: DeviceRow, subject: Subject, *, observed_at: int) -> DeviceObserved:
+def device_observed(
+    row: DeviceRow,
+    subject: Subject,
+    *,
+    observed_at: int,
+    warranty: Warranty = UNKNOWN_WARRANTY,
+    twins: tuple[int, ...] | None = None,
+    last_user: bool = False,
+) -> DeviceObserved:
     """The device as a fact; the digest covers everything in it but the time of looking.
 
     Only fields that the list and the single device share are used, and lists are sorted, so that the order of one
-    answer or the other never looks like a change. Without lastContact, lastUpdate, offline, free space, uptime,
-    needsReboot and the last logged-on user.
+    answer or the other never looks like a change. Without lastContact, lastUpdate, offline, free space, uptime and
+    needsReboot, and without the last logged-on user unless ``last_user``. ``warranty`` comes from the directory, since
+    only some answers tell it.
     """
     os, system = row.os or OsPart(), row.system or SystemPart()
     memory = row.memory.capacity if row.memory is not None else None
@@ -26,7 +39,7 @@ def device_observed(row: DeviceRow, subject: Subject, *, observed_at: int) -> De
         device_type=row.device_type,
         system_name=row.system_name,
         dns_name=row.dns_name,
-        serial=system.serial_number or system.bios_serial_number or row.service_tag,
+        serial=row.serial,
         manufacturer=system.manufacturer or row.vendor,
         model=system.model or row.model,
         chassis=system.chassis_type,
@@ -43,8 +56,16 @@ def device_observed(row: DeviceRow, subject: Subject, *, observed_at: int) -> De
         mac_addresses=_sorted(row.mac_addresses),
         public_ip=row.public_ip,
         tags=_sorted(row.tags),
+        asset_tag=system.asset_serial_number,
+        enrolled_at=milliseconds(row.created),
+        warranty_start=milliseconds(warranty[0]),
+        warranty_end=milliseconds(warranty[1]),
+        last_user=row.last_logged_in_user if last_user else "",
+        serial_twins=twins,
     )
-    digest = derived_id("device", fact.to_json().decode())
+    # A change of the others alone is no news of this device: it matters when something is to be written.
+    news = fact.model_copy(update={"serial_twins": None})
+    digest = derived_id("device", news.to_json().decode())
     return fact.model_copy(update={"observed_at": observed_at, "digest": digest})
 
 

@@ -16,9 +16,11 @@ from connectors.errors import CallFailed, Situation
 from connectors.ninjaone.alertbook import ActiveAlert
 from connectors.ninjaone.client import Listing, NinjaOneClient
 from connectors.ninjaone.config import NinjaOneConfig
+from connectors.ninjaone.device_fact import UNKNOWN_WARRANTY, Warranty
 from connectors.ports import Now
 from connectors.transport import Timeouts
 from schemas.facts import Subject
+from schemas.hardware import real_serial
 from schemas.ninjaone import DeviceRow, LocationRow, OrganizationRow, RoleRow, Row
 
 log = logging.getLogger(__name__)
@@ -48,10 +50,15 @@ class KnownDevice:
     node_class: str
     role_id: int | None
     name: str
+    serial: str = ""
+    warranty: Warranty = UNKNOWN_WARRANTY
 
     @classmethod
-    def of(cls, row: DeviceRow) -> KnownDevice | None:
-        """From a row, ``None`` when it does not say which organization it belongs to."""
+    def of(cls, row: DeviceRow, before: KnownDevice | None = None) -> KnownDevice | None:
+        """From a row, ``None`` when it does not say which organization it belongs to.
+
+        The device inside an alert has no hardware, and only some answers tell the warranty: what was known stays.
+        """
         expanded = row.references.organization if row.references is not None else None
         owner = row.organization_id if row.organization_id is not None or expanded is None else expanded.id
         if owner is None:
@@ -64,6 +71,8 @@ class KnownDevice:
             node_class=row.node_class,
             role_id=row.node_role_id,
             name=row.name,
+            serial=real_serial(row.serial).casefold() or (before.serial if before is not None else ""),
+            warranty=_warranty(row) or (before.warranty if before is not None else UNKNOWN_WARRANTY),
         )
 
 
@@ -79,7 +88,10 @@ class Directory:
         self._organizations: dict[int, str] = {}
         self._locations: dict[int, LocationRow] = {}
         self._roles: dict[int, str] = {}
+        self._serials: dict[str, set[int]] = {}
         self.listed = asyncio.Event()
+        #: Whether all devices were listed once, so that one that is not here does not exist.
+        self.whole = False
 
     async def refresh(self) -> tuple[OrganizationRow, ...]:
         """Read organizations, locations and roles anew; returns the organizations. Raises ``CallFailed``."""
@@ -99,16 +111,40 @@ class Directory:
 
     def take(self, row: DeviceRow) -> None:
         """Remember a device as it was just seen, with the names that came along."""
-        known = KnownDevice.of(row)
+        before = self._devices.get(row.id)
+        known = KnownDevice.of(row, before)
         if known is not None:
+            self._no_longer(row.id, before)
             self._devices[row.id] = known
             self._absent.pop(row.id, None)
+            if known.serial:
+                self._serials.setdefault(known.serial, set()).add(row.id)
         if row.references is not None and row.references.organization is not None:
             self._organizations[row.references.organization.id] = row.references.organization.name
 
     def forget(self, device_id: int) -> None:
         """A device was removed; its subject stays known for the facts that follow its removal."""
         self._absent[device_id] = self._now()
+        self._no_longer(device_id, self._devices.get(device_id))
+
+    def warranty(self, device_id: int) -> Warranty:
+        """The device's warranty, where any answer has told it."""
+        known = self._devices.get(device_id)
+        return known.warranty if known is not None else UNKNOWN_WARRANTY
+
+    def twins(self, device_id: int) -> tuple[int, ...] | None:
+        """The other devices with this one's serial number, by id; ``None`` until all devices were listed."""
+        known = self._devices.get(device_id)
+        if not self.whole or known is None:
+            return None
+        return tuple(sorted(self._serials.get(known.serial, set()) - {device_id})) if known.serial else ()
+
+    def _no_longer(self, device_id: int, known: KnownDevice | None) -> None:
+        if known is not None and known.serial:
+            others = self._serials.get(known.serial, set())
+            others.discard(device_id)
+            if not others:
+                self._serials.pop(known.serial, None)
 
     async def subject(
         self,
@@ -188,6 +224,11 @@ class Directory:
             location_id=location_id,
             location_name=location.name if location is not None else "",
         )
+
+
+def _warranty(row: DeviceRow) -> Warranty | None:
+    part = row.warranty or (row.references.warranty if row.references is not None else None)
+    return None if part is None else (part.start_date, part.end_date)
 
 
 async def _if_there(reading: Awaitable[Listing[R]]) -> tuple[R, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 import orjson
 
@@ -30,11 +30,30 @@ _ORGANIZATIONS_CURSOR = "ninjaone.organizations"
 _BATCH = 200
 
 
+#: Whether the policy in force asks for the last logged-on user, which is personal and not read otherwise.
+LastUserWanted = Callable[[], Awaitable[bool]]
+
+
+async def _not_wanted() -> bool:
+    return False
+
+
 class Inventory:
     """The sweep and the looks of one process. ``load`` first."""
 
-    def __init__(self, client: NinjaOneClient, *, directory: Directory, book: AlertBook, log_: Log, now: Now) -> None:
+    def __init__(
+        self,
+        client: NinjaOneClient,
+        *,
+        directory: Directory,
+        book: AlertBook,
+        log_: Log,
+        now: Now,
+        last_user: LastUserWanted = _not_wanted,
+    ) -> None:
         self._client = client
+        self._last_user_wanted = last_user
+        self._last_user = False
         self._directory = directory
         self._book = book
         self._log = log_
@@ -59,10 +78,12 @@ class Inventory:
         """Read everything, publish what changed. Raises ``CallFailed``; then nothing counts as missing."""
         try:
             await self.look_at_organizations()
+            self._last_user = await self._last_user_wanted()
             asked_at = self._now()
             listing = await self._client.devices_detailed()
             for row in listing.rows:
                 self._directory.take(row)
+            self._directory.whole = self._directory.whole or listing.complete
         except BaseException:
             self._missing.clear()
             raise
@@ -130,7 +151,14 @@ class Inventory:
         known = KnownDevice.of(row)
         if known is None or asked_at < last.at:
             return None
-        fact = device_observed(row, self._directory.subject_of(known), observed_at=asked_at)
+        fact = device_observed(
+            row,
+            self._directory.subject_of(known),
+            observed_at=asked_at,
+            warranty=self._directory.warranty(row.id),
+            twins=self._directory.twins(row.id),
+            last_user=self._last_user,
+        )
         return fact if fact.digest != last.digest else None
 
     async def _publish_missing(self, listing: Listing[DeviceRow], asked_at: int) -> None:

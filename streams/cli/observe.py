@@ -11,6 +11,7 @@ import click
 
 from schemas.audit import AuditRecord
 from schemas.envelope import rfc3339
+from schemas.identity import is_key, organization_key
 from schemas.topics import AUDIT
 from streams.cli.base import FAILED, FINDING, Failure, common, run, say, say_error, say_json, settings_of, table
 from streams.cli.main import Group
@@ -20,6 +21,7 @@ from streams.explaining import explain as explained
 from streams.explaining import happening_of
 from streams.handling import dead_letters
 from streams.health import connections
+from streams.mapping_report import SETTLED, as_rows, mapping, summary, told
 from streams.operations import Pause, pauses
 from streams.readers import read_all, tail
 from streams.replay import AuditResult, verify_audit
@@ -72,6 +74,10 @@ def status(config: Path | None, as_json: bool, role: str | None) -> int:
         until = f", next call at {entry['until']}" if entry["until"] else ""
         why = f": {entry['why']}" if entry["why"] else ""
         say(f"waiting: {entry['count']} in {entry['topic']}{since}{until}{why}")
+    if found["mapping"]:
+        say(f"organizations: {found['organizations']}")
+    for text in found["unsettled"]:
+        say(f"mapping: {text}")
     say(
         f"policy revision {found['policy_revision'] or 'none'}; parked: {found['parked']}; dead letters: {found['dead_letters']}"
     )
@@ -84,6 +90,7 @@ async def _status(settings: Settings) -> dict[str, Any]:
     reports = await roles(options, now=machine_now())
     policy = await policy_in_force(options)
     switches = pauses(await _remembered(options))
+    views = await mapping(options)
     letters = [letter for letter in await dead_letters(options) if letter.handled is None]
     return {
         "connections": {
@@ -96,6 +103,9 @@ async def _status(settings: Settings) -> dict[str, Any]:
         "parked": len(await parked(options)),
         "dead_letters": len(letters),
         "policy_revision": policy.revision if policy else None,
+        "mapping": as_rows(views),
+        "organizations": summary(views),
+        "unsettled": [told(view) for view in views if view.state not in SETTLED],
     }
 
 
@@ -211,19 +221,27 @@ def _why(part: dict[str, Any]) -> tuple[str, int | None, dict[str, int]]:
 @click.argument("identity", metavar="ID")
 @common
 def explain(config: Path | None, as_json: bool, identity: str) -> int:
-    """Everything that happened to an alert (uid), a ticket (number, id or external id) or a device (id), in order."""
+    """Everything that happened to an alert (uid), a ticket (number, id or external id) or a device (id), in order.
 
-    async def main() -> list[Any]:
-        return await explained(await kafka_options(settings_of(config)), identity)
+    For an organization (o17) also its company, and how that was found.
+    """
 
-    happenings = run(main())
-    if not happenings:
+    async def main() -> tuple[list[Any], list[Any]]:
+        options = await kafka_options(settings_of(config))
+        views = await mapping(options) if identity.startswith("o") and is_key(identity) else []
+        return await explained(options, identity), [v for v in views if organization_key(v.organization_id) == identity]
+
+    happenings, stands = run(main())
+    if not happenings and not stands:
         raise Failure(
             f"the audit knows nothing of '{identity}'; it takes an alert's uid, a ticket's number or a device's id"
         )
     if as_json:
-        say_json({"id": identity, "happenings": [happening.as_dict() for happening in happenings]})
+        mapped = {"mapping": as_rows(stands)[0]} if stands else {}
+        say_json({"id": identity, **mapped, "happenings": [happening.as_dict() for happening in happenings]})
     else:
+        for view in stands:
+            say(told(view))
         for happening in happenings:
             for line in happening.lines():
                 say(line)

@@ -4,12 +4,16 @@ It changes by facts of the ``control`` topic only, and has its own audit chain: 
 again under revision 7. Its body::
 
     {"policy": {"revision", "document"}, "companies": {"digest", "list": [[id, name, active], ...]},
-     "organizations": {"digest", "names": {id: name}}, "connections": {name: {...}}, "operator": [ids of requests]}
+     "organizations": {"digest", "names": {id: name}}, "connections": {name: {...}}, "operator": [ids of requests],
+     "remembered": {organization: {"company", "how", "names": [organization, company]}}}
+
+``remembered`` holds the matches by name that were made. It follows from the order of this partition's control facts, so
+it is part of the state and the audit, and a rename moves nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 
 import orjson
@@ -27,7 +31,17 @@ from schemas.facts import (
 )
 from streams.core.decision import Draft
 from streams.core.documents import Body, read
-from streams.core.mapping import Mapped, Unmapped, company_for
+from streams.core.mapping import (
+    Companies,
+    Mapped,
+    MappingView,
+    Organizations,
+    Remembered,
+    Unmapped,
+    company_for,
+    mapping_view,
+    remember,
+)
 from streams.core.policy import Policy, parse_policy
 
 #: Requests of operators that are remembered, so that a redelivered one is known. Far more than can be on their way.
@@ -37,21 +51,33 @@ _REMEMBERED_REQUESTS = 100
 class Context:
     """A partition's context, parsed once per document. Holds a memo of the mapping, which is a pure function of it."""
 
-    __slots__ = ("_mapped", "companies", "organizations", "policy", "revision")
+    __slots__ = ("_mapped", "_organizations", "_table", "policy", "remembered", "revision")
 
     def __init__(
         self,
         *,
         revision: int,
         policy: Policy | None,
-        companies: Mapping[int, Company],
+        companies: Iterable[Company],
         organizations: Mapping[int, str],
+        remembered: Mapping[int, Remembered],
     ) -> None:
         self.revision = revision
         self.policy = policy
-        self.companies = companies
-        self.organizations = organizations
+        self.remembered = remembered
+        self._table = Companies(companies)
+        self._organizations = Organizations(organizations)
         self._mapped: dict[tuple[int, str], Mapped | Unmapped] = {}
+
+    @property
+    def companies(self) -> Mapping[int, Company]:
+        """What Autotask has, by id."""
+        return self._table.by_id
+
+    @property
+    def organizations(self) -> Mapping[int, str]:
+        """The names of NinjaOne's organizations, by id."""
+        return self._organizations.names
 
     @property
     def in_force(self) -> Policy:
@@ -67,13 +93,29 @@ class Context:
         name = self.organizations.get(organization_id) or organization_name
         found = self._mapped.get((organization_id, name))
         if found is None:
-            found = company_for(self.policy, organization_id, name, self.companies)
+            known = self.remembered.get(organization_id)
+            found = company_for(self.policy, organization_id, name, self._table, known, self._organizations)
             self._mapped[organization_id, name] = found
         return found
 
+    def mapping(self) -> list[MappingView]:
+        """How every organization stands, by id; empty before the first policy."""
+        if self.policy is None:
+            return []
+        return [
+            mapping_view(self.policy, number, self._table, self.remembered.get(number), self._organizations)
+            for number in sorted({*self.organizations, *self.policy.companies.by_organization})
+        ]
+
+    def matches_to_remember(self) -> dict[int, Remembered | None]:
+        """What changes in ``remembered`` under this policy and these names."""
+        if self.policy is None or not self.companies:
+            return {}
+        return remember(self.policy, self._organizations, self._table, self.remembered)
+
 
 #: Before anything was published.
-EMPTY = Context(revision=0, policy=None, companies={}, organizations={})
+EMPTY = Context(revision=0, policy=None, companies=(), organizations={}, remembered={})
 
 
 @lru_cache(maxsize=8)
@@ -87,15 +129,19 @@ def parse_context(document: bytes | None) -> Context:
     """The context in a `~context` document."""
     if document is None:
         return EMPTY
-    body, _ = read(document)
+    return _context_in(read(document)[0])
+
+
+def _context_in(body: Body) -> Context:
     policy = body.get("policy")
     rows = body.get("companies", {}).get("list", [])
     names = body.get("organizations", {}).get("names", {})
     return Context(
         revision=policy["revision"] if policy else 0,
         policy=_policy(policy["document"]) if policy else None,
-        companies={row[0]: Company(id=row[0], name=row[1], active=row[2]) for row in rows},
+        companies=[Company(id=row[0], name=row[1], active=row[2]) for row in rows],
         organizations={int(organization): name for organization, name in names.items()},
+        remembered={int(number): Remembered.of(entry) for number, entry in body.get("remembered", {}).items()},
     )
 
 
@@ -126,6 +172,16 @@ def decide_context(draft: Draft, fact: ControlFact) -> None:
                 draft.change("OperatorAsked", {"operator": [*seen, draft.envelope.id][-_REMEMBERED_REQUESTS:]})
         case _:
             draft.reason("NotForContext", detail=fact.ce_type)
+    if draft.changes and isinstance(fact, PolicyPublished | CompaniesObserved | OrganizationsObserved):
+        _remember_matches(draft)
+
+
+def _remember_matches(draft: Draft) -> None:
+    for number, match in sorted(_context_in(draft.body).matches_to_remember().items()):
+        if match is None:
+            draft.change("MappingForgotten", None, "remembered", str(number))
+        else:
+            draft.change("MappingRemembered", match.entry(), "remembered", str(number))
 
 
 def _policy_published(draft: Draft, fact: PolicyPublished) -> None:

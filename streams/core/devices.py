@@ -7,6 +7,7 @@ Fields of a body (times in epoch ms)::
     seen       its observed_at;  removed {at, recorded, cause}
     written    {company, organization, digest, serial, n} of the last UpsertConfigurationItem
     item       {id, company} from its outcome
+    moved      {company, item, at}: where the item was before the one that is being made; until that one is there
     retire_at  when the item of a removed device is retired, unless it comes back (timer ``retire``)
     parked     upsert | retire: {reason, detail, organization, ...};  dismissed [reason, organization]
                of a refused command: n, its ordinal; of one that lost its mapping since: refused, the same
@@ -18,6 +19,7 @@ from __future__ import annotations
 from typing import Any
 
 from schemas.commands import RetireConfigurationItem, UpsertConfigurationItem
+from schemas.envelope import rfc3339
 from schemas.events import Event
 from schemas.facts import (
     CommandSettled,
@@ -103,7 +105,8 @@ def _observed(draft: Draft, context: Context, fact: DeviceObserved) -> None:
         return draft.reason("PendingApproval", detail=fact.approval_status)
     back = {"removed": None, "retire_at": None} if "removed" in body else {}
     draft.change("DeviceBack" if back else "DeviceSeen", {"seen": fact.observed_at, "observed": stored(fact), **back})
-    return _reconcile(draft, context)
+    # Where another device has this serial, it may have taken the item over while this one was gone.
+    return _reconcile(draft, context, force=bool(back and fact.serial_twins))
 
 
 def _removed(draft: Draft, context: Context, fact: DeviceRemoved) -> None:
@@ -133,13 +136,14 @@ def _reconcile(draft: Draft, context: Context, *, ordinal: int = 1, force: bool 
     if isinstance(found, Unmapped):
         # A mapping that was lost (an entry slipped, a company renamed) retires nothing; a device that left does.
         if written is not None and written["organization"] != organization:
-            _retire(draft, written)
+            _moved_away(draft, written, f"{_place(fact)}, which has no company in Autotask yet")
         return _park(draft, "upsert", found.reason, found.detail, organization, **_refused(draft))
-    command = upsert(key=draft.key, fact=fact, company_id=found.company_id, policy=context.in_force)
-    digest = content_digest(command)
     if written is not None and written["company"] != found.company_id:
-        _retire(draft, written)
+        _moved_away(draft, written, f"{_place(fact)}, {_company(context, found.company_id)}")
         written = None
+    note = _arrived(draft, context, found.company_id)
+    command = upsert(key=draft.key, fact=fact, company_id=found.company_id, policy=context.in_force, note=note)
+    digest = content_digest(command)
     parked = draft.body.get("parked", {}).get("upsert", {})
     if written is not None and written["digest"] == digest and not force and "refused" not in parked:
         if written["organization"] != organization:
@@ -182,7 +186,8 @@ def _reconcile_removed(draft: Draft, context: Context, *, now: int) -> None:
     if now >= due:
         if "retire_at" in draft.body:
             draft.change("GraceOver", {"retire_at": None})
-        return _retire(draft, written)
+        gone = rfc3339(draft.body["removed"]["at"])[:10]
+        return _retire(draft, {**written, "note": f"Lockstep: the device was removed from NinjaOne on {gone}."})
     if draft.body.get("retire_at") != due:
         draft.change("GraceBegun", {"retire_at": due})
     return draft.reason("WithinGrace")
@@ -200,11 +205,42 @@ def _retire(draft: Draft, written: dict[str, Any], *, ordinal: int = 1) -> None:
         reference_number=reference_number(draft.key),
         serial=written["serial"],
         item_id=item["id"] if known and item is not None else written.get("item_id"),
+        note=written.get("note", ""),
     )
     identity, got = draft.issue(command, ordinal=ordinal)
     draft.change("ItemGivenUp", {"written": None, "item": None} if known else {"written": None})
     entry = {"type": _RETIRE_ITEM, **written, "n": got, "item_id": command.item_id}
     draft.change("CommandAwaited", {k: v for k, v in entry.items() if v is not None}, "pending", identity)
+
+
+def _moved_away(draft: Draft, written: dict[str, Any], whereto: str) -> None:
+    """Autotask cannot move an item: the old one is retired and says where to, the new one will say where from."""
+    item = draft.body.get("item")
+    known = item is not None and item["company"] == written["company"]
+    before = {"company": written["company"], "item": item["id"] if known and item else None, "at": draft.now}
+    moved = {name: value for name, value in before.items() if value is not None}
+    _retire(draft, {**written, "note": f"Lockstep: moved on {rfc3339(draft.now)[:10]} to {whereto}."})
+    draft.change("DeviceMoved", {"moved": moved})
+
+
+def _arrived(draft: Draft, context: Context, company: int) -> str:
+    """The line of history for an item that follows another one, empty where there was none before."""
+    moved = draft.body.get("moved")
+    if moved is None or moved["company"] == company:
+        return ""
+    item = f" (item {moved['item']})" if "item" in moved else ""
+    day = rfc3339(moved["at"])[:10]
+    return f"Lockstep: moved here on {day} from {_company(context, moved['company'])}{item}."
+
+
+def _place(fact: DeviceObserved) -> str:
+    where = fact.subject
+    return f"NinjaOne organization {where.organization_id} '{where.organization_name}'"
+
+
+def _company(context: Context, company: int) -> str:
+    known = context.companies.get(company)
+    return f"company {company}" + (f" '{known.name}'" if known is not None else "")
 
 
 def _park(draft: Draft, kind: str, reason: str, detail: str, organization: int, **more: Any) -> None:
@@ -238,7 +274,9 @@ def _settled(draft: Draft, fact: CommandSettled) -> None:
             item = {"id": fact.item_id, "company": fact.company_id or pending["company"]}
             if draft.body.get("item") != item:
                 draft.change("ItemKnown", {"item": item})
-        return draft.reason(fact.reason) if fact.reason else None
+            if "moved" in draft.body:
+                draft.change("MoveTold", {"moved": None})
+        return draft.reason(fact.reason, detail=fact.detail) if fact.reason else None
     if not wanted:
         return draft.reason("Superseded", fact.command_id, f"{fact.outcome} {fact.reason}".strip())
     if fact.outcome == "Rejected":

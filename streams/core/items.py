@@ -7,12 +7,17 @@ from typing import Any
 
 from schemas.commands import UpsertConfigurationItem
 from schemas.facts import DeviceObserved, Subject
-from schemas.identity import reference_number
+from schemas.identity import device_key, reference_number
 from streams.core.policy import Policy
 
+#: Of a command, what does not make the item look different: who asked, what else is alive, what is told of its history.
+_BESIDE = {"organization_id", "alive", "note"}
 
-def upsert(*, key: str, fact: DeviceObserved, company_id: int, policy: Policy) -> UpsertConfigurationItem:
-    """The item that a device should have, without the hint which one it is."""
+
+def upsert(
+    *, key: str, fact: DeviceObserved, company_id: int, policy: Policy, note: str = ""
+) -> UpsertConfigurationItem:
+    """The item that a device should have, without the hint which one it is. ``note``: a line of history for it."""
     where = fact.subject
     shape = policy.item_for(where)
     return UpsertConfigurationItem(
@@ -31,12 +36,15 @@ def upsert(*, key: str, fact: DeviceObserved, company_id: int, policy: Policy) -
         hostname=fact.dns_name or fact.system_name,
         match=policy.match,
         fields=policy.item_fields(fact),
+        alive=None if fact.serial_twins is None else tuple(device_key(twin) for twin in fact.serial_twins),
+        twins=policy.devices.twins,
+        note=note,
     )
 
 
 def content_digest(command: UpsertConfigurationItem) -> str:
-    """What tells whether an item would be written differently than the last time (who asked for it does not count)."""
-    return blake2b(command.model_dump_json(exclude={"organization_id"}).encode(), digest_size=16).hexdigest()
+    """What tells whether an item would be written differently than the last time."""
+    return blake2b(command.model_dump_json(exclude=_BESIDE).encode(), digest_size=16).hexdigest()
 
 
 def stored(fact: DeviceObserved) -> dict[str, Any]:

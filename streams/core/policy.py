@@ -13,6 +13,7 @@ from typing import Any, Literal, Self
 from pydantic import PrivateAttr, ValidationError, model_validator
 
 from schemas.commands import MatchStep, Name
+from schemas.envelope import rfc3339
 from schemas.facts import AlertFact, DeviceObserved, Subject
 from streams.core.policy_findings import Finding, Path, PolicyError, findings_of
 from streams.core.policy_format import Companies, Defaults, Devices, Part, Priority, RuleSettings, When
@@ -179,7 +180,22 @@ def device_values(observed: DeviceObserved) -> dict[str, str]:
         "organization": where.organization_name,
         "location": where.location_name,
         "tags": ", ".join(observed.tags),
+        "system_name": observed.system_name,
+        "device_type": observed.device_type,
+        "chassis": observed.chassis,
+        "virtual": {True: "Yes", False: "No", None: ""}[observed.virtual],
+        "cores": str(observed.processor_cores or ""),
+        "asset_tag": observed.asset_tag,
+        "enrolled": _day(observed.enrolled_at),
+        "warranty_start": _day(observed.warranty_start),
+        "warranty_end": _day(observed.warranty_end),
+        "last_user": observed.last_user,
     }
+
+
+def _day(instant: int | None) -> str:
+    """A day as ``2027-03-01`` (UTC): the form that Autotask takes for dates, and people read."""
+    return "" if instant is None else rfc3339(instant)[:10]
 
 
 def _size(count: int | None) -> str:

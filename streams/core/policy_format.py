@@ -225,11 +225,13 @@ class TypeRule(Part):
         return self.role is None and self.node_class is None and self.node_class_prefix is None
 
 
-#: What of a device can be written to a user-defined field, by the key in ``devices.fields``.
+#: What of a device can be written to a user-defined field, by the key in ``devices.fields``. ``last_user`` is personal:
+#: it is read from NinjaOne only while the policy in force names it here.
 DEVICE_FIELDS = (
     "link", "os", "os_version", "architecture", "memory", "storage", "ip_addresses", "mac_addresses", "public_ip",
     "serial", "manufacturer", "model", "processor", "device_id", "device_uid", "role", "node_class", "name",
-    "dns_name", "domain", "organization", "location", "tags",
+    "dns_name", "domain", "organization", "location", "tags", "system_name", "device_type", "chassis", "virtual", "cores",
+    "asset_tag", "enrolled", "warranty_start", "warranty_end", "last_user",
 )  # fmt: skip
 
 
@@ -239,6 +241,8 @@ class Devices(Part):
     match: tuple[MatchStep, ...] = ("device_key", "device_uid", "serial", "mac", "hostname")
     on_delete: Literal["retire", "keep"] = "retire"
     grace: Duration = 0
+    #: Another active item with the device's serial number that is nobody's: told, or set inactive.
+    twins: Literal["report", "retire"] = "report"
     types: tuple[TypeRule, ...] = (TypeRule(type="Workstation", product="Managed Device"),)
     fields: dict[str, str] = {"link": "NinjaOne Link"}
 

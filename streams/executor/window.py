@@ -15,6 +15,7 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 
 from schemas.commands import Command, Lane, RetireConfigurationItem, UpsertConfigurationItem
+from schemas.hardware import real_serial
 
 OrderKey = tuple[str, ...]
 ALL_LANES = frozenset(Lane)
@@ -27,8 +28,9 @@ def order_keys(command: Command) -> tuple[OrderKey, ...]:
     """
     keys: list[OrderKey] = [("key", command.key)]
     if isinstance(command, UpsertConfigurationItem | RetireConfigurationItem):
-        # Autotask compares text without regard to case, so one serial may come in two spellings.
-        serial = command.serial.strip().casefold()
+        # Autotask compares text without regard to case, so one serial may come in two spellings. A placeholder is
+        # nobody's: it would put a whole fleet in one line.
+        serial = real_serial(command.serial).casefold()
         if serial:
             keys.append(("serial", str(command.company_id), serial))
     return tuple(keys)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+import orjson
 import uvicorn
 
 from connectors.autotask.client import AutotaskClient
@@ -25,6 +26,7 @@ from connectors.probing import ProbeResult
 from connectors.receiver import create_receiver
 from schemas.facts import ConnectionName
 from streams.connection_watch import ConnectionWatch
+from streams.core.policy import parse_policy
 from streams.delivery.fatal import described
 from streams.gates import ConnectionGate
 from streams.limited_log import LimitedLog
@@ -38,7 +40,7 @@ from streams.vendors import (
     ninjaone_webhook,
     probe_connection,
 )
-from streams.wiring import first_policy
+from streams.wiring import first_policy, policy_in_force
 
 log = logging.getLogger("lockstep.connectors")
 
@@ -145,6 +147,7 @@ class ConnectorsRole:
             now=here.clock.now,
             sleep=here.clock.sleep,
             jitter=jitter,
+            last_user=self._last_user_wanted,
         )
 
         async def set_up() -> str:
@@ -157,6 +160,11 @@ class ConnectorsRole:
             silent = partial(silence, connector.intake.webhook_fell_silent, sleep=here.clock.sleep)
             works.append(self._keep_set_up(side, gate, set_up, silent))
         self._run("ninjaone", _together(*works))
+
+    async def _last_user_wanted(self) -> bool:
+        """The last logged-on user is personal: it is read only while the policy in force asks for it by name."""
+        current = await policy_in_force(self._here.options)
+        return current is not None and "last_user" in parse_policy(orjson.loads(current.document)).devices.fields
 
     def _begin_autotask(self, side: _Side) -> None:
         here, settings = self._here, self._here.fresh_settings()

@@ -159,7 +159,7 @@ async def test_placeholder_serials_neither_match_nor_are_written(it: Lab) -> Non
     assert len(await items(it)) == 3
 
 
-async def test_several_items_with_the_serial_are_told_apart_by_name_or_none_is_adopted(it: Lab) -> None:
+async def test_several_items_with_the_serial_are_told_apart_by_name_or_the_device_waits_for_a_person(it: Lab) -> None:
     first = await it.api.create("ConfigurationItems", **device(serialNumber="5CG1234XYZ", referenceTitle="A"))
     named = await it.api.create("ConfigurationItems", **device(serialNumber="5CG1234XYZ", referenceTitle="SRV01"))
     effects = it.effects
@@ -169,8 +169,11 @@ async def test_several_items_with_the_serial_are_told_apart_by_name_or_none_is_a
     third = await it.api.create("ConfigurationItems", **device(serialNumber="DUP", referenceTitle="A"))
     fourth = await it.api.create("ConfigurationItems", **device(serialNumber="DUP", referenceTitle="B"))
     made = await effects.perform(upsert("409", serial="DUP", title="WS10", hostname="ws10"))
-    assert made.item_id not in (third, fourth)
-    assert "none was adopted" in made.detail
+    assert (made.verdict, made.reason, made.item_id) == (Verdict.REJECTED, "AmbiguousItem", None)
+    assert f"items {third} 'A', {fourth} 'B'" in made.detail
+    assert "'lockstep parked retry 409'" in made.detail
+    await it.api.control("PATCH", f"configuration-items/{third}", isActive=False)
+    assert (await effects.perform(upsert("409", serial="DUP", title="WS10", hostname="ws10"))).item_id == fourth
 
 
 async def test_doubles_with_our_key_end_with_one_active_item(it: Lab) -> None:

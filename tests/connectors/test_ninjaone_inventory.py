@@ -243,3 +243,31 @@ def test_the_time_of_looking_is_not_part_of_the_digest():
     row, subject = DeviceRow(id=5), Subject(organization_id=1, device_id=5)
     first, second = (device_observed(row, subject, observed_at=at) for at in (1, 2))
     assert first.digest == second.digest
+
+
+async def test_the_last_user_is_told_only_while_it_is_asked_for():
+    wanted = False
+
+    async def asked():
+        return wanted
+
+    async with bench() as made, started(made) as connector:
+        assert not any(fact.last_user for fact in made.log.facts(DeviceObserved))
+        connector.inventory._last_user_wanted = asked
+        wanted = True
+        await connector.inventory.sweep()
+        assert any(fact.last_user for fact in made.log.facts(DeviceObserved))
+
+
+async def test_a_device_names_the_others_with_its_serial_until_they_are_deleted():
+    async with bench() as made, started(made) as connector:
+        fleet = made.lab.vendor.store.fleet.devices
+        one, other = [row.row for row in fleet.values() if row.row.get("deviceType") == "AgentDevice"][:2]
+        other["system"] = {**other["system"], "serialNumber": one["system"]["serialNumber"]}
+        await connector.inventory.sweep()
+        assert made.log.facts(DeviceObserved)[-1].serial_twins == (one["id"],)
+        await delete(made, one["id"])
+        await connector.inventory.look(one["id"], deleted_at=made.now())
+        await change(made, other["id"], displayName="NEW")
+        await connector.inventory.sweep()
+        assert made.log.facts(DeviceObserved)[-1].serial_twins == ()

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from schemas.facts import AlertFact, Company, DeviceObserved, Subject
-from streams.core.mapping import Mapped, Unmapped, company_for, normalized
+from streams.core.mapping import Companies, Mapped, Unmapped, company_for, normalized
 from streams.core.policy import Policy, PolicyError, parse_policy
 from streams.core.templates import render, unknown_names
 
@@ -182,13 +182,15 @@ def test_a_key_of_a_later_version_is_refused_as_not_yet(document: dict[str, Any]
     assert any("not supported yet" in found for found in findings({"version": 1, **document}))
 
 
-COMPANIES = {
-    1: Company(id=1, name="Nordwind"),
-    2: Company(id=2, name="Südstern Ltd."),
-    3: Company(id=3, name="Nordwind AG", active=False),
-    4: Company(id=4, name="Twin Inc"),
-    5: Company(id=5, name="twin, LLC"),
-}
+COMPANIES = Companies(
+    [
+        Company(id=1, name="Nordwind"),
+        Company(id=2, name="Südstern Ltd."),
+        Company(id=3, name="Nordwind AG", active=False),
+        Company(id=4, name="Twin Inc"),
+        Company(id=5, name="twin, LLC"),
+    ]
+)
 
 
 def test_an_explicit_map_wins_over_every_name() -> None:
@@ -210,8 +212,8 @@ def test_an_exact_name_is_preferred_and_never_matches_by_accident() -> None:
 def test_two_companies_that_fit_are_never_guessed_between() -> None:
     found = company_for(policy(), 9, "Twin", COMPANIES)
     assert isinstance(found, Unmapped)
-    assert found.reason == "AmbiguousOrganization"
-    assert "4, 5" in found.detail
+    assert found.reason == "AmbiguousCompany"
+    assert "4 'Twin Inc', 5 'twin, LLC'" in found.detail
 
 
 def test_an_unmapped_organization_is_told_what_to_do_or_goes_to_the_catch_all() -> None:

@@ -40,11 +40,12 @@ def test_an_item_command_is_also_in_order_with_its_serial_in_its_company() -> No
     assert order_keys(item("407", company=3, serial=" AbC ")) == (("key", "407"), ("serial", "3", "abc"))
     retire = RetireConfigurationItem(key="9", effect_key="9", company_id=3, reference_number="ls.9", serial="ABC")
     assert set(order_keys(retire)) & set(order_keys(item("407", company=3, serial="abc")))
-    assert not set(order_keys(item("1", company=1, serial="x"))) & set(order_keys(item("2", company=2, serial="x")))
+    assert not set(order_keys(item("1", company=1, serial="abc"))) & set(order_keys(item("2", company=2, serial="abc")))
 
 
 def test_an_item_without_a_serial_is_in_order_with_its_device_only() -> None:
     assert order_keys(item("407", serial="  ")) == (("key", "407"),)
+    assert order_keys(item("407", serial="To be filled by O.E.M.")) == (("key", "407"),)
 
 
 def test_two_commands_of_one_device_are_never_under_way_together() -> None:
@@ -56,7 +57,7 @@ def test_two_commands_of_one_device_are_never_under_way_together() -> None:
 
 
 def test_two_items_with_one_serial_wait_for_each_other_although_they_are_two_devices() -> None:
-    window = window_of(item("1", serial="S"), item("2", serial="s"), item("3", serial="T"))
+    window = window_of(item("1", serial="S-01"), item("2", serial="s-01"), item("3", serial="T-01"))
     assert (window.pick(0).offset, window.pick(0).offset, window.pick(0)) == (0, 2, None)
 
 
