@@ -127,6 +127,7 @@ class Effect:
     retry_after: float | None = None
     ticket_id: int | None = None
     ticket_number: str | None = None
+    ticket_activity_at: int | None = None
     item_id: int | None = None
     company_id: int | None = None
     written: bool = False

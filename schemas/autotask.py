@@ -115,6 +115,10 @@ class Ticket(Wire):
     priority: int | None = None
     title: str = ""
     configuration_item_id: int | None = None
+    assigned_resource_id: int | None = None
+    creator_resource_id: int | None = None
+    completed_by_resource_id: int | None = None
+    last_activity_resource_id: int | None = None
     create_date: Instant | None = None
     completed_date: Instant | None = None
     last_activity_date: Instant | None = None
@@ -132,6 +136,16 @@ class TicketNote(Wire):
     ticket_id: int | None = None
     title: str = ""
     description: str = ""
+    creator_resource_id: int | None = None
+    created_by_contact_id: int | None = None
+
+
+class TimeEntry(Wire):
+    """Time that somebody booked on a ticket."""
+
+    id: int
+    ticket_id: int | None = None
+    resource_id: int | None = None
 
 
 #: Columns of an item that a policy's ``devices.fields`` may fill instead of a user-defined field (vendor field metadata:

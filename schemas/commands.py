@@ -77,7 +77,11 @@ class AppendTicketNote(Command):
 
 
 class CompleteTicket(Command):
-    """Complete a ticket with a resolution text; a ticket that is already complete is left alone."""
+    """Complete a ticket with a resolution text; a ticket that is already complete is left alone.
+
+    ``only_if_untouched``: look first, and reject as ``TouchedByTechnician`` where somebody else worked on it: a note or
+    time entry of another creator, an assignment, or a status that is none of ``own_statuses``.
+    """
 
     ce_type: ClassVar[str] = "lockstep.command.complete-ticket.v1"
     topic: ClassVar[str] = "autotask.ticket-commands"
@@ -86,10 +90,15 @@ class CompleteTicket(Command):
     ticket_id: int
     status: Name
     resolution: str
+    only_if_untouched: bool = False
+    own_statuses: tuple[Name, ...] = ()
 
 
 class ReopenTicket(Command):
-    """Set a ticket that we completed back to a working status."""
+    """Set a completed ticket back to a working status. One that is open is left alone; one in a status of ``never`` is
+    rejected as ``StatusNeverReopens``, one that no longer exists as ``TicketGone``. ``only_ours``: one that somebody else
+    completed is rejected as ``CompletedByTechnician``.
+    """
 
     ce_type: ClassVar[str] = "lockstep.command.reopen-ticket.v1"
     topic: ClassVar[str] = "autotask.ticket-commands"
@@ -98,6 +107,8 @@ class ReopenTicket(Command):
     ticket_id: int
     status: Name
     note: str
+    never: tuple[Name, ...] = ()
+    only_ours: bool = True
 
 
 MatchStep = Literal["device_key", "device_uid", "serial", "mac", "hostname"]

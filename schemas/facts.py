@@ -52,7 +52,10 @@ class Subject(Model):
 
 
 class AlertFact(Fact):
-    """What is common to the sightings of an active alert. ``uid`` joins alerts, activities and webhooks (seriesUid)."""
+    """What is common to the sightings of an active alert. ``uid`` joins alerts, activities and webhooks (seriesUid).
+
+    ``in_maintenance``: NinjaOne showed the device in its own maintenance mode, until ``maintenance_ends_at`` if it said so.
+    """
 
     uid: str
     subject: Subject
@@ -65,6 +68,8 @@ class AlertFact(Fact):
     message: str = ""
     severity: str = "NONE"
     priority: str = "NONE"
+    in_maintenance: bool = False
+    maintenance_ends_at: int | None = None
 
 
 class AlertTriggered(AlertFact):
@@ -159,6 +164,8 @@ class DeviceRemoved(Fact):
 class TicketObserved(Fact):
     """A ticket of ours as Autotask shows it, once per change of its last activity.
 
+    ``assigned_resource_id`` is ``None`` where nobody is assigned, and where a webhook told of the ticket, which does not say.
+
     ``completed`` is ``completedDate != null`` (tenants add complete-type statuses of their own).
     """
 
@@ -174,6 +181,7 @@ class TicketObserved(Fact):
     last_activity_at: int
     queue_id: int | None = None
     priority: int | None = None
+    assigned_resource_id: int | None = None
 
 
 Settlement = Literal["Succeeded", "Rejected", "Withdrawn", "Deferred"]
@@ -185,6 +193,7 @@ class CommandSettled(Fact):
     ``Succeeded``: the effect is in place (``how``: by our call, found by a look-up, or nothing had to be done).
     ``Rejected``: the vendor refused it for good; ``reason`` is a noun, ``detail`` the vendor's own words (redacted).
     ``Withdrawn``: taken back before any call. ``Deferred``: it failed for ten minutes and comes again by timer.
+    ``ticket_activity_at`` is the ticket's last activity (Autotask's clock) as read after a reopening.
     """
 
     ce_type: ClassVar[str] = "lockstep.command.settled.v1"
@@ -200,6 +209,7 @@ class CommandSettled(Fact):
     detail: str = ""
     ticket_id: int | None = None
     ticket_number: str | None = None
+    ticket_activity_at: int | None = None
     item_id: int | None = None
     company_id: int | None = None
     written: bool = False

@@ -7,7 +7,7 @@ from typing import Any
 
 from schemas.topics import AGENT_STATE
 from streams.core.documents import CONTEXT_KEY, read
-from streams.core.views import ParkedItem, parked_in
+from streams.core.views import ParkedItem, WaitingAlert, parked_in, waiting_in
 from streams.kafka_options import KafkaOptions
 from streams.readers import read_all
 
@@ -49,6 +49,15 @@ async def parked(options: KafkaOptions) -> list[ParkedItem]:
             for key, document in documents.items():
                 found += parked_in(agent, key.decode(), document)
     return sorted(found, key=lambda item: (item.agent != "incidents", item.key, item.id))
+
+
+async def waiting(options: KafkaOptions) -> list[WaitingAlert]:
+    """All held and suppressed alerts, the one that is decided next first."""
+    found: list[WaitingAlert] = []
+    for documents in (await state_documents(options, "incidents")).values():
+        for key, document in documents.items():
+            found += waiting_in(key.decode(), document)
+    return sorted(found, key=lambda alert: (alert.until is None, alert.until or 0, alert.key, alert.uid))
 
 
 def dispositions(bodies: dict[str, dict[str, Any]]) -> Counter[str]:

@@ -23,6 +23,8 @@ OBSERVED_FIELDS = (
     "queueID",
     "priority",
 )
+#: What a poll asks for besides. A webhook is not set up for it: what it tells is a convenience, not the last word.
+POLLED_FIELDS = (*OBSERVED_FIELDS, "assignedResourceID")
 #: The index is read whole from Kafka, so a webhook for every foreign ticket must not read it each time.
 _INDEX_MS = 30_000
 
@@ -55,6 +57,7 @@ def publication(ticket: Ticket, key: str) -> Publication:
             last_activity_at=at,
             queue_id=ticket.queue_id,
             priority=ticket.priority,
+            assigned_resource_id=ticket.assigned_resource_id,
         ),
         correlation_id=ticket.external_id if key_of_external_id(ticket.external_id) else None,
     )

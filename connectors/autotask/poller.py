@@ -16,7 +16,7 @@ from connectors.autotask import texts
 from connectors.autotask.budget import Budget, BudgetReader
 from connectors.autotask.client import AutotaskClient, Filter, any_of, condition
 from connectors.autotask.companies import publish_companies
-from connectors.autotask.observation import OBSERVED_FIELDS, TicketPublisher
+from connectors.autotask.observation import POLLED_FIELDS, TicketPublisher
 from connectors.autotask.unreadable import RowReader
 from connectors.pacing import keep_polling
 from connectors.ports import Log
@@ -86,7 +86,7 @@ class AutotaskPoller:
             self._cursor_read = True
         published, newest = 0, self._cursor
         filters = [condition("beginsWith", "externalID", EXTERNAL_ID_PREFIX), self._since()]
-        async for page in self._client.pages("Tickets", filters, OBSERVED_FIELDS):
+        async for page in self._client.pages("Tickets", filters, POLLED_FIELDS):
             tickets = await self._rows.read(Ticket, page)
             published += await self._publisher.publish(tickets)
             newest = max([*([newest] if newest is not None else []), *(t.last_activity_date or 0 for t in tickets)])

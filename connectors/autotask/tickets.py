@@ -6,12 +6,14 @@ Sources: vendor REST help (Tickets, TicketNotes, PATCH), and what others measure
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from connectors.autotask import texts
 from connectors.autotask.client import AutotaskClient, condition, eq
 from connectors.autotask.metadata import Metadata
 from connectors.autotask.names import NameRefused, choices_of_picklist
+from connectors.autotask.touches import Touches
 from connectors.errors import CallFailed, Kind, Situation
 from connectors.ports import CallsSuspended, Effect, Verdict
 from schemas.autotask import Ticket, TicketNote
@@ -31,6 +33,7 @@ class Tickets:
         self._client = client
         self._metadata = metadata
         self._complete_status = complete_status
+        self._touches = Touches(client, metadata)
         self._largest = 0
 
     def saw(self, ticket_id: int) -> None:
@@ -99,15 +102,47 @@ class Tickets:
         """Complete the ticket: one PATCH, whose 200 is taken at its word.
 
         A tenant's workflow may leave the status all the same (measured by others); the ticket poll sees the ticket
-        still open then, which is the agent's to judge. A read here would double the price of every closing.
+        still open then, which is the agent's to judge. A read here would double the price of every closing, so there is
+        one only where the command asks for it.
         """
         status = await self._status(command.status)
+        if command.only_if_untouched:
+            ticket = await self.read(command.ticket_id)
+            if ticket is not None and ticket.is_complete:
+                return replace(_found(ticket), how="NothingToDo", written=False, reason="AlreadyComplete")
+            touched = "" if ticket is None else await self._touches.of(ticket, command)
+            if touched:
+                return Effect(
+                    verdict=Verdict.REJECTED,
+                    reason="TouchedByTechnician",
+                    detail=touched,
+                    ticket_id=command.ticket_id,
+                )
         await self._patch(command.ticket_id, status, command.resolution)
         return Effect(verdict=Verdict.SUCCEEDED, ticket_id=command.ticket_id, written=True)
 
     async def reopen(self, command: ReopenTicket) -> Effect:
-        """Set the ticket back to work, then say why in a note; a note that fails does not undo the reopening."""
+        """Set the ticket back to work, then say why in a note; a note that fails does not undo the reopening.
+
+        Read before, since a ticket may have gone on meanwhile, and after, for the time of its activity that tells this
+        reopening from what came before and after it.
+        """
         status = await self._status(command.status)
+        never = [await self._status(name) for name in command.never]
+        before = await self.read(command.ticket_id)
+        if before is None:
+            return Effect(
+                verdict=Verdict.REJECTED, reason="TicketGone", detail=f"there is no ticket {command.ticket_id}"
+            )
+        if not before.is_complete:
+            return replace(_found(before), how="NothingToDo", written=False)
+        if before.status in never:
+            detail = f"ticket {before.ticket_number} has status {before.status}, which the policy never reopens"
+            return Effect(verdict=Verdict.REJECTED, reason="StatusNeverReopens", detail=detail, ticket_id=before.id)
+        by = before.completed_by_resource_id
+        if command.only_ours and None not in (by, before.creator_resource_id) and by != before.creator_resource_id:
+            detail = f"resource {by} completed ticket {before.ticket_number}"
+            return Effect(verdict=Verdict.REJECTED, reason="CompletedByTechnician", detail=detail, ticket_id=before.id)
         await self._patch(command.ticket_id, status, None)
         detail = ""
         if command.note.strip():
@@ -116,7 +151,25 @@ class Tickets:
                 await self._add_note(command.ticket_id, "Reopened by Lockstep", command.note, note_type)
             except (CallFailed, CallsSuspended, NameRefused) as problem:
                 detail = f"reopened, but the note was not written: {problem}"
-        return Effect(verdict=Verdict.SUCCEEDED, ticket_id=command.ticket_id, written=True, detail=detail)
+        after = await self._seen(command.ticket_id)
+        if after is not None and after.is_complete:
+            detail = f"Autotask took the status, but ticket {before.ticket_number} is still complete (a workflow rule?)"
+            return Effect(verdict=Verdict.REJECTED, reason="StillComplete", detail=detail, ticket_id=before.id)
+        return Effect(
+            verdict=Verdict.SUCCEEDED,
+            ticket_id=command.ticket_id,
+            ticket_number=before.ticket_number or None,
+            ticket_activity_at=after.last_activity_date if after else None,
+            written=True,
+            detail=detail,
+        )
+
+    async def _seen(self, ticket_id: int) -> Ticket | None:
+        """The ticket after a write that is done, if it can be read: what is written does not hang on that."""
+        try:
+            return await self.read(ticket_id)
+        except (CallFailed, CallsSuspended):
+            return None
 
     async def find_complete(self, ticket_id: int) -> Effect | None:
         """Whether the ticket is complete."""
@@ -276,6 +329,7 @@ def _found(ticket: Ticket) -> Effect:
         how="FoundByLookUp",
         ticket_id=ticket.id,
         ticket_number=ticket.ticket_number or None,
+        ticket_activity_at=None if ticket.is_complete else ticket.last_activity_date,
         company_id=ticket.company_id,
         written=True,
     )

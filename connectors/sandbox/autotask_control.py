@@ -53,6 +53,7 @@ class ControlCalls:
             Route("/_sandbox/tickets", self.new_ticket, methods=["POST"]),
             Route("/_sandbox/tickets/{id}", self.one_ticket, methods=["GET", "PATCH", "DELETE"]),
             Route("/_sandbox/tickets/{id}/complete", self.complete, methods=["POST"]),
+            Route("/_sandbox/tickets/{id}/time", self.time, methods=["POST"]),
             Route("/_sandbox/tickets/{id}/reopen", self.reopen, methods=["POST"]),
             Route("/_sandbox/tickets/{id}/note", self.note, methods=["POST"]),
             Route("/_sandbox/companies", self.new_company, methods=["POST"]),
@@ -102,6 +103,13 @@ class ControlCalls:
         number = path_int(request)
         self._row("Tickets", number)
         return self._create("TicketNotes", await control_body(request), {**_NOTE, "ticketID": number})
+
+    async def time(self, request: Request) -> Response:
+        """A technician books time on the ticket."""
+        number = path_int(request)
+        self._row("Tickets", number)
+        values = {"hoursWorked": 0.25, **await control_body(request), "ticketID": number}
+        return self._create("TimeEntries", values, {})
 
     async def new_company(self, request: Request) -> Response:
         """A company with a location and a contact; only ``companyName`` is needed."""

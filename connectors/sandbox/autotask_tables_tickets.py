@@ -93,6 +93,17 @@ impersonatorCreatorResourceID integer RO ->Resource
 impersonatorUpdaterResourceID integer RO ->Resource
 """)
 
+TIME_ENTRIES = table("""
+id long RO
+ticketID integer ->Ticket
+resourceID integer ->Resource
+dateWorked datetime
+hoursWorked double
+summaryNotes string32000
+createDateTime datetime RO
+creatorUserID integer RO ->Resource
+""")
+
 ADDITIONAL_ITEMS = table("""
 id long RO
 ticketID integer R C ->Ticket
@@ -161,6 +172,7 @@ ENTITIES = (
         parent_field="ticketID",
         indexed=("ticketID",),
     ),
+    Entity(name="TimeEntries", singular="TimeEntry", fields=TIME_ENTRIES, create=True, indexed=("ticketID",)),
     Entity(name="TicketCategories", singular="TicketCategory", fields=TICKET_CATEGORIES, update=True),
     Entity(name="TicketHistory", singular="TicketHistory", fields=TICKET_HISTORY, indexed=("ticketID",)),
     Entity(name="DeletedTicketLogs", singular="DeletedTicketLog", fields=DELETED_TICKETS),

@@ -163,6 +163,20 @@ class NoteRules(Rules):
             touch(ticket, self.tenant.now(), actor)
 
 
+class TimeRules(Rules):
+    """Time entries of tickets: somebody was active on the ticket."""
+
+    def stamp(self, row: Row, before: Mapping[str, Any] | None, changed: set[str], actor: Actor) -> None:
+        if before is None:
+            who = row.get("resourceID") or actor.resource_id
+            row.update(createDateTime=self.tenant.now(), creatorUserID=actor.resource_id, resourceID=who)
+
+    def done(self, row: Row, before: Mapping[str, Any] | None, changed: set[str], actor: Actor) -> None:
+        ticket = self.tenant.rows["Tickets"].get(row["ticketID"])
+        if ticket is not None:
+            touch(ticket, self.tenant.now(), actor)
+
+
 def touch(ticket: Row, now: int, actor: Actor) -> None:
     """Somebody was active on the ticket."""
     ticket.update(

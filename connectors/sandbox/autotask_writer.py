@@ -21,13 +21,14 @@ from connectors.sandbox.autotask_rules import (
 )
 from connectors.sandbox.autotask_store import BY_SINGULAR, ENTITIES
 from connectors.sandbox.autotask_tenant import Tenant
-from connectors.sandbox.autotask_tickets import NoteRules, TicketRules
+from connectors.sandbox.autotask_tickets import NoteRules, TicketRules, TimeRules
 
 _RULES: Mapping[str, Callable[[Tenant], Rules]] = {
     "Companies": CompanyRules,
     "Contacts": ContactRules,
     "Tickets": TicketRules,
     "TicketNotes": NoteRules,
+    "TimeEntries": TimeRules,
     "ConfigurationItems": ItemRules,
     "ConfigurationItemTypes": UniqueNameRules,
     "ConfigurationItemCategories": CategoryRules,

@@ -149,7 +149,7 @@ def _decide_control(
         document = state[name]
         # Whatever waits says so; without that word there is nothing to read. (A device's item may change with the
         # policy at any time, so its documents are all read.)
-        if agent.name == incidents.AGENT and b'"parked"' not in document:
+        if agent.name == incidents.AGENT and b'"parked"' not in document and b'"suppressed"' not in document:
             continue
         body, chain = documents.read(document)
         draft = Draft(agent=agent.name, key=name.decode(), body=body, envelope=envelope)

@@ -8,6 +8,10 @@ Fields of an incident's entry in the state (times in epoch ms; ``*_seen`` are la
     reopen                open_seen when the last reopening by a technician was recognised
     ended AlertsCleared | TicketCompleted | Dismissed, ended_at, owes (the ticket, if any, is to be completed)
     parked {command, reason, detail, n}, note (waits for the ticket id), note_at, repeats
+    settling              when its ticket may be completed, unless an alert comes back (all of them are cleared)
+    left, left_at         why its ticket was left open though all alerts are cleared; when a note said so last
+    touched               a technician was seen to have the ticket
+    by_us, completed_at, reopening, back, final     ``core.reopening``
 """
 
 from __future__ import annotations
@@ -15,7 +19,8 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from schemas.commands import Command, topic_of
-from streams.core.alerts import beyond_reset
+from schemas.facts import AlertFact
+from streams.core.alerts import beyond_reset, restored
 from streams.core.decision import Draft
 
 Incident = dict[str, Any]
@@ -64,17 +69,34 @@ def dispose(draft: Draft, uid: str, disposition: str, reason: str, *, detail: st
     draft.dispositions[uid] = (disposition, reason)
 
 
+def speaker_of(incident: Incident) -> AlertFact:
+    """The alert that an incident's texts and rule are about; of an incident that was done, what is left of it."""
+    if "fact" in incident:
+        return restored(incident["fact"])
+    configuration, name, about = incident["condition"]
+    return restored(
+        {
+            "uid": incident["opened_by"],
+            "subject": {"organization_id": incident["organization"]},
+            "raised_at": incident["opened_at"],
+            "source_config_uid": configuration,
+            "source_name": name,
+            "alert_subject": about,
+        }
+    )
+
+
 def park(draft: Draft, external_id: str, command: str, reason: str, detail: str, ordinal: int) -> None:
     """Keep an incident whose ticket command was refused where an operator sees it, until retried or dismissed."""
     entry = {"command": command, "reason": reason, "detail": detail, "n": ordinal}
     incident = draft.body["incidents"][external_id]
     if incident.get("parked") != entry:
         draft.change("IncidentParked", {"parked": entry}, "incidents", external_id)
-    for uid in incident["active"] if command == "CreateTicket" else _owing_alert(draft, external_id):
+    for uid in incident["active"] if command == "CreateTicket" else owing_alert(draft, external_id):
         dispose(draft, uid, "parked", reason, detail=detail)
 
 
-def _owing_alert(draft: Draft, external_id: str) -> list[str]:
+def owing_alert(draft: Draft, external_id: str) -> list[str]:
     """The alert that stands for a completion that is owed: the one cleared last, unless it has gone on since."""
     uid = draft.body["incidents"][external_id].get("last_cleared", "")
     alert = draft.body.get("alerts", {}).get(uid)
@@ -93,21 +115,26 @@ def unpark(draft: Draft, external_id: str) -> None:
             opener = uid == incident["opened_by"]
             dispose(draft, uid, "ticketed" if opener else "appended", "Opened" if opener else "SameCondition")
     if parked["command"] == "CompleteTicket":
-        for uid in _owing_alert(draft, external_id):
+        for uid in owing_alert(draft, external_id):
             dispose(draft, uid, "closed", "Reset")
 
 
-def leave(draft: Draft, external_id: str, uid: str, *, by_us: bool) -> None:
-    """A cleared alert leaves its incident; the last one ends it. ``by_us``: the clearing was our own reset."""
+def leave(draft: Draft, external_id: str, uid: str, *, by_us: bool, settle_ms: int) -> None:
+    """A cleared alert leaves its incident; the last one ends it, or lets it settle first.
+
+    ``by_us``: the clearing was our own reset.
+    """
     incident = draft.body["incidents"].get(external_id)
     if incident is None or uid not in incident["active"]:
         return
     patch: dict[str, Any] = {"active": [other for other in incident["active"] if other != uid], "last_cleared": uid}
     if not patch["active"] and "ended" not in incident:
-        if by_us:
+        if by_us and "back" not in incident and "reopening" not in incident:
             # A technician reopened the ticket, but our reset could not be taken back any more: what cleared the alert
             # was our own write, so it is no reason to close the ticket under the technician's hands.
             draft.reason("ReopenedByTechnician", external_id)
+        elif settle_ms and "parked" not in incident:
+            patch["settling"] = draft.now + settle_ms
         else:
             patch |= {"ended": "AlertsCleared", "ended_at": draft.now, "owes": True}
     draft.change("AlertLeft", patch, "incidents", external_id)

@@ -125,11 +125,16 @@ def _raised_again(draft: Draft, context: Context, uid: str, alert: Alert, fact: 
     if alert["disposition"] == "rejected":
         return draft.reason(alert["reason"], uid, alert.get("detail", ""))
     if external_id is None:
-        # Parked: its latest text is what its ticket will say.
+        # Parked, held or suppressed: its latest text is what its ticket will say.
         draft.change("AlertTextKept", {"fact": stored(fact)}, "alerts", uid)
-        return draft.reason("StillParked", uid, alert["reason"])
+        return draft.reason(f"Still{alert['disposition'].capitalize()}", uid, alert["reason"])
     if "ordered" in alert:
         return draft.reason("ResetOrdered", uid)
+    if alert["disposition"] == "suppressed":
+        # Its ticket was completed and it was left as it was (``reset: opening``): it is raised anew by itself.
+        move_on(draft, uid)
+        draft.change("AlertActive", {"incident": None}, "alerts", uid)
+        return place(draft, context, fact)
     repeat(draft, context, external_id, fact)
     return reconcile(draft, context, external_id)
 

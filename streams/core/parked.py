@@ -10,12 +10,19 @@ from streams.core.incident import dispose, unpark
 from streams.core.placing import place, waiting_alerts
 from streams.core.reconcile import reconcile
 from streams.core.settlements import again
+from streams.core.waiting import maintenance_of
 
 
 def mapping_changed(draft: Draft, context: Context) -> None:
     """Policy, companies or organizations changed: alerts that waited for a company look for their place again."""
     for uid in waiting_alerts(draft):
         place(draft, context, restored(draft.body["alerts"][uid]["fact"]))
+    for alert in list(draft.body.get("alerts", {}).values()):
+        if alert.get("disposition") == "suppressed" and "wait" in alert:
+            fact = restored(alert["fact"])
+            if maintenance_of(draft, context, fact) is None:
+                # Its window is no longer in the policy.
+                place(draft, context, fact)
 
 
 def asked_by_operator(draft: Draft, context: Context, fact: ControlFact) -> bool:

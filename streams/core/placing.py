@@ -9,10 +9,12 @@ from schemas.identity import IdentityError, external_id
 from streams.core.alerts import raised_order, restored, stored
 from streams.core.context import Context
 from streams.core.decision import Draft
-from streams.core.incident import dispose, leave
+from streams.core.incident import dispose, leave, speaker_of, status_of
 from streams.core.mapping import Unmapped
 from streams.core.policy import Rule
 from streams.core.reconcile import create, reconcile, repeat, rule_of
+from streams.core.reopening import bring_back, former_incident
+from streams.core.waiting import ended_while_waiting, held, suppressed
 
 #: How many commands of one key may be unsettled before further alerts of it wait for their tickets. Only a device that
 #: flaps while no call can go out gets there; without an end, its document would outgrow what Kafka takes as one record
@@ -37,10 +39,19 @@ def place(draft: Draft, context: Context, fact: AlertFact) -> None:
         return dispose(draft, uid, "rejected", "UnusableUid", detail=str(error), fact=None)
     if context.policy is None:
         return park_alert(draft, context, fact)
+    if "wait" in alert:
+        draft.change("WaitOver", {"wait": None}, "alerts", uid)
     rule = rule_of(draft, context, fact)
-    host = _open_incident(draft, condition_of(fact)) if rule.repeat == "note" else None
+    if suppressed(draft, context, fact):
+        return None
+    host = _open_incident(draft, condition_of(fact), uid if rule.repeat == "ticket" else None)
     if host is not None:
         return _join(draft, context, host, fact)
+    if held(draft, rule, fact):
+        return None
+    former = former_incident(draft, rule, condition_of(fact), uid)
+    if former is not None:
+        return _come_back(draft, context, former, fact, rule)
     if isinstance(context.company_of(fact.subject.organization_id, fact.subject.organization_name), Unmapped):
         return park_alert(draft, context, fact)
     try:
@@ -80,13 +91,21 @@ def park_alert(draft: Draft, context: Context, fact: AlertFact) -> None:
         dispose(draft, fact.uid, "parked", found.reason, detail=found.detail, fact=stored(fact))
 
 
-def _open_incident(draft: Draft, condition: list[str]) -> str | None:
-    """The open incident of a condition; where a reopened one stands beside another, the one opened last."""
+def _open_incident(draft: Draft, condition: list[str], only: str | None) -> str | None:
+    """The open incident of a condition; where a reopened one stands beside another, the one opened last.
+
+    ``only``: where every alert has a ticket of its own, the alert whose own incident still stands open after it.
+    """
     best: tuple[int, str] | None = None
     for identity, incident in draft.body.get("incidents", {}).items():
+        if only is not None and (incident["opened_by"] != only or not _STANDING & incident.keys()):
+            continue
         if "ended" not in incident and incident["condition"] == condition:
             best = max(best or (-1, ""), (incident["opened_at"], identity))
     return best[1] if best else None
+
+
+_STANDING = {"settling", "left"}
 
 
 def _open(draft: Draft, context: Context, identity: str, fact: AlertFact, rule: Rule, ordinal: int) -> None:
@@ -99,13 +118,15 @@ def _open(draft: Draft, context: Context, identity: str, fact: AlertFact, rule: 
         "fact": stored(fact),
     }
     draft.change("IncidentOpened", entry, "incidents", identity)
-    dispose(draft, fact.uid, "ticketed", "Opened", incident=identity, incidents=ordinal, fact=None, ordered=None)
+    dispose(
+        draft, fact.uid, "ticketed", "Opened", incident=identity, incidents=ordinal, fact=None, ordered=None, held=None
+    )
     create(draft, context, identity, fact=fact, rule=rule)
 
 
 def _join(draft: Draft, context: Context, identity: str, fact: AlertFact) -> None:
     incident = draft.body["incidents"][identity]
-    patch: dict[str, Any] = {"active": [*incident["active"], fact.uid]}
+    patch: dict[str, Any] = {"active": [*incident["active"], fact.uid], "settling": None, "left": None}
     if "fact" not in incident:
         # The incident was done and a technician reopened its ticket; the alert that joins it speaks for it now.
         patch["fact"] = stored(fact)
@@ -113,11 +134,44 @@ def _join(draft: Draft, context: Context, identity: str, fact: AlertFact) -> Non
     parked = incident.get("parked")
     if parked is not None and parked["command"] == "CreateTicket":
         place, reason, detail = "parked", parked["reason"], parked["detail"]
+    elif fact.uid == incident["opened_by"]:
+        place, reason, detail = "ticketed", "RaisedAgain", None
     else:
         place, reason, detail = "appended", "SameCondition", None
-    dispose(draft, fact.uid, place, reason, detail=detail, incident=identity, fact=None, ordered=None)
+    dispose(draft, fact.uid, place, reason, detail=detail, incident=identity, fact=None, ordered=None, held=None)
     repeat(draft, context, identity, fact)
     reconcile(draft, context, identity)
+
+
+def _come_back(draft: Draft, context: Context, identity: str, fact: AlertFact, rule: Rule) -> None:
+    """The alert's condition had a ticket that may be opened again."""
+    bring_back(draft, identity, rule, fact.uid, stored(fact))
+    opener = fact.uid == draft.body["incidents"][identity]["opened_by"]
+    place = "ticketed" if opener else "appended"
+    dispose(draft, fact.uid, place, "Reopened", incident=identity, fact=None, ordered=None, held=None)
+    if status_of(draft.body["incidents"][identity]) != "completed":
+        # Its completion may yet be taken back in time; of a reopening the reopening's own note tells.
+        repeat(draft, context, identity, fact)
+    reconcile(draft, context, identity)
+
+
+def place_elsewhere(draft: Draft, context: Context, external_id: str) -> None:
+    """A ticket cannot be opened again: its incident is over for good, and its alerts look for another place."""
+    incident = draft.body["incidents"][external_id]
+    fields = incident["fact"]
+    moving = [uid for uid in incident["active"] if draft.body["alerts"][uid]["disposition"] in ("ticketed", "appended")]
+    patch = {
+        "reopening": None,
+        "final": True,
+        "ended": "AlertsCleared" if "by_us" in incident else "TicketCompleted",
+        "ended_at": draft.now,
+        "active": [uid for uid in incident["active"] if uid not in moving],
+    }
+    draft.change("ReopeningRefused", patch, "incidents", external_id)
+    for uid in moving:
+        # Its hold is behind it, if it had one.
+        draft.change("AlertActive", {"incident": None, "ordered": None, "held": draft.now}, "alerts", uid)
+        place(draft, context, restored({**fields, "uid": uid}))
 
 
 def clear(draft: Draft, context: Context, uid: str, reason: str, *, by_us: bool = False) -> None:
@@ -128,14 +182,25 @@ def clear(draft: Draft, context: Context, uid: str, reason: str, *, by_us: bool 
     alert = draft.body["alerts"][uid]
     identity = alert.get("incident")
     ended: dict[str, Any] = {"active": None, "closed_at": draft.now, "fact": None, "ordered": None}
-    if by_us:
+    ended |= {"wait": None, "held": None}
+    if "wait" in alert:
+        reason, ended["detail"] = ended_while_waiting(alert)
+    elif by_us:
         reason = "TicketCompleted"
     elif alert["disposition"] == "parked" and "ordered" not in alert:
         reason = "ResetWhileParked"
     dispose(draft, uid, "closed", reason, **ended)
     if identity is not None:
-        leave(draft, identity, uid, by_us=by_us)
+        leave(draft, identity, uid, by_us=by_us, settle_ms=_settle_ms(draft, context, identity))
         reconcile(draft, context, identity)
+
+
+def _settle_ms(draft: Draft, context: Context, external_id: str) -> int:
+    incident = draft.body.get("incidents", {}).get(external_id)
+    if incident is None or "ended" in incident:
+        return 0
+    fact = speaker_of(incident)
+    return context.in_force.rule_for(fact.subject, fact).settle_ms
 
 
 def move_on(draft: Draft, uid: str) -> None:

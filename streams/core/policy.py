@@ -16,7 +16,16 @@ from schemas.commands import MatchStep, Name
 from schemas.envelope import rfc3339
 from schemas.facts import AlertFact, DeviceObserved, Subject
 from streams.core.policy_findings import Finding, Path, PolicyError, findings_of
-from streams.core.policy_format import Companies, Defaults, Devices, Part, Priority, RuleSettings, When
+from streams.core.policy_format import (
+    Companies,
+    Defaults,
+    Devices,
+    MaintenanceWindow,
+    Part,
+    Priority,
+    RuleSettings,
+    When,
+)
 
 __all__ = ["Finding", "ItemShape", "Path", "Policy", "PolicyError", "Rule", "device_values", "parse_policy"]
 
@@ -37,8 +46,16 @@ class Rule:
     title: str
     description: str
     close_text: str
-    repeat: Literal["note", "ticket"]
+    hold_ms: int
+    settle_ms: int
+    reopen_within_ms: int
+    reopen: Literal["ours", "any"]
+    reopen_status: Name
+    never_reopen: tuple[Name, ...]
+    repeat: Literal["note", "ticket", "count"]
     note_every_ms: int
+    close_if: Literal["untouched", "always", "never"]
+    reset: Literal["all", "opening"]
     due_ms: int
 
 
@@ -64,6 +81,7 @@ class Policy(Part):
     companies: Companies = Companies()
     devices: Devices = Devices()
     rules: tuple[RuleSettings, ...] = (RuleSettings(name="everything-else"),)
+    maintenance: tuple[MaintenanceWindow, ...] = ()
 
     #: Rules as they apply, by name and severity: a function of the policy alone, wanted for every alert.
     _filled_in: dict[tuple[str, str], Rule] = PrivateAttr(default_factory=dict)
@@ -79,6 +97,10 @@ class Policy(Part):
             names.add(rule.name)
             if rule.when == When() and position != len(self.rules) - 1:
                 raise ValueError(f"rule '{rule.name}' matches everything, so the rules after it are never reached")
+        windows = [window.name for window in self.maintenance]
+        for name in windows:
+            if windows.count(name) > 1:
+                raise ValueError(f"maintenance window '{name}' stands twice")
         return self
 
     @property
@@ -111,9 +133,10 @@ class Policy(Part):
             value = getattr(ticket, name)
             return getattr(base, name) if value is None else value
 
-        lifecycle = chosen.lifecycle
-        repeat = lifecycle.repeat or base.lifecycle.repeat or "note"
-        note_every = lifecycle.note_every if lifecycle.note_every is not None else base.lifecycle.note_every
+        def lived(name: str, otherwise: Any) -> Any:
+            found = (getattr(settings, name) for settings in (chosen.lifecycle, base.lifecycle))
+            return next((value for value in found if value is not None), otherwise)
+
         return Rule(
             name=chosen.name,
             queue=pick("queue"),
@@ -127,10 +150,26 @@ class Policy(Part):
             title=pick("title"),
             description=pick("description"),
             close_text=pick("close_text"),
-            repeat=repeat,
-            note_every_ms=_HOUR_MS if note_every is None else note_every,
+            hold_ms=lived("hold", 0),
+            settle_ms=lived("settle", 0),
+            reopen_within_ms=lived("reopen_within", 0),
+            reopen=lived("reopen", "ours"),
+            reopen_status=lived("reopen_status", pick("status")),
+            never_reopen=lived("never_reopen", ()),
+            repeat=lived("repeat", "note"),
+            note_every_ms=lived("note_every", _HOUR_MS),
+            close_if=lived("close_if", "always"),
+            reset=lived("reset", "all"),
             due_ms=_DUE_MS,
         )
+
+    def maintenance_at(self, subject: Subject, at_ms: int) -> tuple[str, int] | None:
+        """The maintenance window that a subject is in at an instant: name and end (epoch ms); of several the last to end."""
+        found = [(until, window.name) for window in self.maintenance if (until := window.until(subject, at_ms))]
+        if not found:
+            return None
+        until, name = max(found)
+        return name, until
 
     def _priority(self, of_rule: Priority | None, severity: str) -> Name:
         for choice in (of_rule, self.defaults.priority):

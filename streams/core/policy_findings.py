@@ -13,12 +13,8 @@ Path = tuple[str | int, ...]
 
 #: Keys that the policy format has, but this version does not honour yet: refused, so that nobody relies on them.
 NOT_YET: dict[str, str] = {
-    "hold": "holding a ticket back before it opens",
-    "settle": "waiting before a ticket is completed",
-    "reopen_within": "reopening instead of a new ticket",
-    "never_reopen": "statuses that never reopen",
+    "escalate": "raising the priority when the severity rises",
     "storm": "collapsing many devices into one ticket",
-    "maintenance": "maintenance windows",
     "tags": "matching tags",
     "time": "matching the time of day",
     "days": "matching the day of the week",
@@ -69,10 +65,6 @@ def _finding(detail: Any, root: type[BaseModel]) -> Finding:
         if path == ("version",):
             return Finding(path, "the file format's version is missing", "write version: 1 at the top")
         return Finding(path, "is missing")
-    if path and path[-1] == "close_if" and kind == "literal_error":
-        return Finding(path, f"close_if: {detail['input']} is not supported yet", "only always is, for now")
-    if path and path[-1] == "reset" and kind == "literal_error":
-        return Finding(path, f"reset: {detail['input']} is not supported yet", "only all is, for now")
     return Finding(path, message[0].lower() + message[1:] if kind != "value_error" else message)
 
 
@@ -93,7 +85,8 @@ def _siblings(root: type[BaseModel], path: Path) -> list[str]:
         if field is None:
             return []
         model = _model_in(field.annotation)
-    return list(model.model_fields) if hasattr(model, "model_fields") else []
+    fields = model.model_fields if hasattr(model, "model_fields") else {}
+    return [field.alias or name for name, field in fields.items()]
 
 
 def _model_in(annotation: Any) -> Any:

@@ -6,6 +6,7 @@ A key that does not exist is an error here; ``streams.core.policy_findings`` say
 from __future__ import annotations
 
 import re
+from datetime import datetime
 from difflib import get_close_matches
 from typing import Annotated, Any, Literal, Self
 
@@ -14,6 +15,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from schemas.commands import MatchStep, Name
 from schemas.facts import AlertFact, Subject
 from streams.core.templates import unknown_names
+from streams.core.windows import in_weekly, known_zone, next_end
 
 SEVERITIES = ("CRITICAL", "MAJOR", "MODERATE", "MINOR", "NONE")
 
@@ -47,6 +49,16 @@ def _pattern(value: str) -> str:
     return value
 
 
+#: What a key's state remembers of an ended incident (``streams.core.memory``); later there is nothing to reopen.
+LONGEST_REOPEN_MS = 30 * 24 * 3_600_000
+
+
+def _remembered(value: int) -> int:
+    if value > LONGEST_REOPEN_MS:
+        raise ValueError("is longer than an ended incident is remembered; write 30d at most")
+    return value
+
+
 def _as_tuple(value: Any) -> Any:
     return value if isinstance(value, list | tuple) else (value,)
 
@@ -66,10 +78,16 @@ class Part(BaseModel):
 class LifecycleSettings(Part):
     """How long an incident lives. Unset values come from ``defaults.lifecycle``, then from the design's defaults."""
 
-    repeat: Literal["note", "ticket"] | None = None
+    hold: Duration | None = None
+    settle: Duration | None = None
+    reopen_within: Annotated[Duration, AfterValidator(_remembered)] | None = None
+    reopen: Literal["ours", "any"] | None = None
+    reopen_status: NameOrId | None = None
+    never_reopen: Names | None = None
+    repeat: Literal["note", "ticket", "count"] | None = None
     note_every: Duration | None = None
-    close_if: Literal["always"] | None = None
-    reset: Literal["all"] | None = None
+    close_if: Literal["untouched", "always", "never"] | None = None
+    reset: Literal["all", "opening"] | None = None
 
 
 class TicketSettings(Part):
@@ -159,6 +177,93 @@ class RuleSettings(Part):
     when: When = When()
     ticket: TicketSettings = TicketSettings()
     lifecycle: LifecycleSettings = LifecycleSettings()
+
+
+_DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+_CLOCK = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)")
+
+
+def _weekday(value: Any) -> Any:
+    short = value.strip().lower()[:3] if isinstance(value, str) else ""
+    if short not in _DAYS:
+        raise ValueError(f"'{value}' is not a day of the week; write one of {', '.join(_DAYS)}")
+    return _DAYS.index(short)
+
+
+def _minutes(value: Any) -> Any:
+    # YAML reads 22:00 without quotes as a number to the base of sixty, which is the minutes of the day.
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 24 * 60:
+        return value
+    match = _CLOCK.fullmatch(value) if isinstance(value, str) else None
+    if match is None:
+        raise ValueError(f"'{value}' is not a time of day; write it as \"22:00\"")
+    return int(match[1]) * 60 + int(match[2])
+
+
+def _instant(value: Any) -> Any:
+    try:
+        at = value if isinstance(value, datetime) else datetime.fromisoformat(value)
+    except (TypeError, ValueError):
+        raise ValueError(f"'{value}' is not an instant; write it as 2026-12-05T22:00:00+01:00") from None
+    if at.tzinfo is None:
+        raise ValueError(f"'{value}' does not say which time zone it is in; end it with Z or an offset such as +01:00")
+    return round(at.timestamp() * 1000)
+
+
+def _zone(value: str) -> str:
+    if not known_zone(value):
+        raise ValueError(f"'{value}' is not a time zone; write one such as Europe/Berlin")
+    return value
+
+
+Weekday = Annotated[int, BeforeValidator(_weekday)]
+Minutes = Annotated[int, BeforeValidator(_minutes)]
+Instant = Annotated[int, BeforeValidator(_instant)]
+
+
+class WeeklyWindow(Part):
+    """Every week on the days on which it begins, in local time; an end that is not after the start is on the next day."""
+
+    days: Annotated[tuple[Weekday, ...], BeforeValidator(_as_tuple), Field(min_length=1)]
+    start: Minutes = Field(alias="from")
+    end: Minutes = Field(alias="to")
+    timezone: Annotated[str, AfterValidator(_zone)]
+
+
+class MaintenanceWindow(Part):
+    """When alerts of some devices open nothing: once (``from``, ``to``) or ``weekly``. All matchers given must hold."""
+
+    name: str = Field(min_length=1)
+    organization: Names | None = None
+    location: Names | None = None
+    role: Names | None = None
+    device: Names | None = None
+    start: Instant | None = Field(default=None, alias="from")
+    end: Instant | None = Field(default=None, alias="to")
+    weekly: WeeklyWindow | None = None
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> Self:
+        if (self.weekly is None) == (self.start is None) or (self.start is None) != (self.end is None):
+            raise ValueError(f"window '{self.name}' needs either from and to, or weekly")
+        if self.start is not None and self.end is not None and self.end <= self.start:
+            raise ValueError(f"window '{self.name}' ends before it begins")
+        return self
+
+    def until(self, where: Subject, at_ms: int) -> int | None:
+        """When (epoch ms) the window ends for this subject, if it is in it at this instant."""
+        if not (
+            _id_or_name(self.organization, where.organization_id, where.organization_name)
+            and _id_or_name(self.location, where.location_id, where.location_name)
+            and _id_or_name(self.role, where.role_id, where.role_name)
+            and _id_or_name(self.device, where.device_id, where.device_name)
+        ):
+            return None
+        if self.weekly is not None:
+            return next_end(self.weekly, at_ms) if in_weekly(self.weekly, at_ms) else None
+        if self.start is None or self.end is None:
+            return None
+        return self.end if self.start <= at_ms < self.end else None
 
 
 class MapEntry(Part):

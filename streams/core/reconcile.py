@@ -10,13 +10,41 @@ from typing import Any
 
 from schemas.commands import WithdrawCommand
 from schemas.facts import AlertFact
-from streams.core.alerts import extent, restored
+from streams.core.alerts import Alert, extent, restored
 from streams.core.context import Context
 from streams.core.decision import Draft
-from streams.core.incident import Incident, find_command, park, send, status_of, supersede, unpark
+from streams.core.incident import (
+    Incident,
+    dispose,
+    find_command,
+    owing_alert,
+    park,
+    send,
+    speaker_of,
+    status_of,
+    supersede,
+    unpark,
+)
 from streams.core.mapping import Unmapped
 from streams.core.policy import Rule
-from streams.core.ticketing import append_note, complete_ticket, create_ticket, note_for, reset_alert
+from streams.core.reopening import REOPEN, back_in_their_ticket, wanted
+from streams.core.ticketing import (
+    append_note,
+    cleared_note,
+    complete_ticket,
+    create_ticket,
+    note_for,
+    reopen_ticket,
+    reset_alert,
+)
+from streams.core.waiting import maintenance_of
+
+#: Reasons of an alert that is cleared while its ticket stays open (``close_if``).
+TOUCHED, NEVER_COMPLETED = "TouchedByTechnician", "NeverCompleted"
+_WHY_OPEN = {
+    TOUCHED: "The ticket stays open, because somebody has worked on it.",
+    NEVER_COMPLETED: "The ticket stays open until somebody completes it.",
+}
 
 
 def create(
@@ -62,10 +90,10 @@ def repeat(draft: Draft, context: Context, external_id: str, fact: AlertFact) ->
     """The condition was raised again in an open incident: a note, at most one every ``note_every``."""
     incident = draft.body["incidents"][external_id]
     rule = rule_of(draft, context, fact)
-    last = incident.get("note_at")
-    if last is not None and draft.now - last < rule.note_every_ms:
+    quiet = _no_note(draft, context, incident, rule, fact)
+    if quiet is not None:
         draft.change("RepeatCounted", {"repeats": incident.get("repeats", 0) + 1}, "incidents", external_id)
-        return draft.reason("NoteNotDue", fact.uid)
+        return draft.reason(quiet, fact.uid)
     note = note_for(
         external_id=external_id,
         cause=draft.envelope.id,
@@ -77,16 +105,29 @@ def repeat(draft: Draft, context: Context, external_id: str, fact: AlertFact) ->
     return None
 
 
+def _no_note(draft: Draft, context: Context, incident: Incident, rule: Rule, fact: AlertFact) -> str | None:
+    """Why a repeat is counted and gets no note of its own."""
+    if rule.repeat == "count":
+        return "RepeatsAreCounted"
+    window = maintenance_of(draft, context, fact)
+    if window is not None:
+        return f"Maintenance:{window[0]}"
+    last = incident.get("note_at")
+    return "NoteNotDue" if last is not None and draft.now - last < rule.note_every_ms else None
+
+
 def reconcile(draft: Draft, context: Context, external_id: str, *, ordinal: int = 1) -> None:
     """Issue what the incident still owes. ``ordinal`` is where the numbering of a command that comes again goes on."""
     incident = draft.body["incidents"].get(external_id)
     if incident is None:
         return
     status = status_of(incident)
+    if _is_being_reopened(draft, context, external_id, ordinal):
+        return
     if status == "reopened":
         _recognise_reopening(draft, external_id, incident)
     if status == "completed":
-        _ticket_is_completed(draft, external_id, incident, ordinal)
+        _ticket_is_completed(draft, context, external_id, incident, ordinal)
         return
     if "ticket" in incident and "note" in incident:
         note = incident["note"]
@@ -113,8 +154,85 @@ def _settle_debt(draft: Draft, context: Context, external_id: str, incident: Inc
         elif "parked" in incident:
             draft.change("IncidentUnparked", {"parked": None}, "incidents", external_id)
     elif "parked" not in incident and find_command(draft, "CompleteTicket", external_id) is None:
-        fact = _speaker(incident)
-        command = complete_ticket(
+        _complete(draft, context, external_id, incident, ordinal)
+
+
+def _complete(draft: Draft, context: Context, external_id: str, incident: Incident, ordinal: int) -> None:
+    fact = speaker_of(incident)
+    rule = rule_of(draft, context, fact)
+    if rule.close_if == "never":
+        return leave_open(draft, context, external_id, NEVER_COMPLETED)
+    if rule.close_if == "untouched" and "touched" in incident:
+        return leave_open(draft, context, external_id, TOUCHED)
+    command = complete_ticket(
+        key=draft.key,
+        external_id=external_id,
+        ticket_id=incident["ticket"],
+        organization_id=incident["organization"],
+        rule=rule,
+        fact=fact,
+        repeats=incident.get("repeats", 0),
+    )
+    return send(draft, command, external_id, ordinal=ordinal, covers=incident.get("open_seen", 0))
+
+
+def leave_open(draft: Draft, context: Context, external_id: str, why: str) -> None:
+    """All alerts are cleared and the ticket stays open: a note says so, and the next alert of the condition joins it."""
+    incident = draft.body["incidents"][external_id]
+    fact = speaker_of(incident)
+    rule = rule_of(draft, context, fact)
+    at = draft.now
+    for uid in owing_alert(draft, external_id):
+        at = _cleared_at(draft.body["alerts"][uid]) or at
+        dispose(draft, uid, "closed", why, detail=_WHY_OPEN[why])
+    last = incident.get("left_at")
+    patch: dict[str, Any] = {"ended": None, "ended_at": None, "owes": None, "left": why}
+    if last is not None and draft.now - last < rule.note_every_ms:
+        draft.reason("NoteNotDue", external_id, _WHY_OPEN[why])
+        return draft.change("TicketLeftOpen", patch, "incidents", external_id)
+    draft.change("TicketLeftOpen", {**patch, "left_at": draft.now}, "incidents", external_id)
+    note = cleared_note(
+        external_id=external_id, cause=draft.envelope.id, rule=rule, fact=fact, at=at, why=_WHY_OPEN[why]
+    )
+    command = append_note(
+        key=draft.key,
+        external_id=external_id,
+        ticket_id=incident["ticket"],
+        organization_id=incident["organization"],
+        note=note,
+    )
+    return send(draft, command, external_id, ordinal=1, note=note)
+
+
+def _cleared_at(alert: Alert) -> int:
+    """When an alert was cleared, by the vendor's clock; 0 when only we know of it."""
+    return int(alert["reset"][1] if "reset" in alert else alert.get("gone", 0))
+
+
+def _is_being_reopened(draft: Draft, context: Context, external_id: str, ordinal: int) -> bool:
+    """Whether the ticket is on its way to being open again, or on its way back from that: then nothing else is asked."""
+    incident = draft.body["incidents"][external_id]
+    under_way = find_command(draft, REOPEN, external_id)
+    if "reopening" not in incident or "ended" in incident:
+        if "reopening" in incident:
+            draft.change("ReopeningNeedless", {"reopening": None}, "incidents", external_id)
+        if under_way is None:
+            return False
+        take_back(draft, *under_way, reason="ResetBeforeReopening")
+        return "due" not in under_way[1]
+    _take_back_all(draft, external_id, ("CompleteTicket", "ResetAlert"))
+    if find_command(draft, "CompleteTicket", external_id) is not None:
+        return True
+    status = status_of(incident)
+    if under_way is not None:
+        if "due" not in under_way[1] or status == "completed":
+            return True
+        draft.change("CommandNeedless", None, "pending", under_way[0])
+    if wanted(draft, external_id, status):
+        if "note" in incident:
+            draft.change("NoteNeedless", {"note": None}, "incidents", external_id)
+        fact = speaker_of(incident)
+        command = reopen_ticket(
             key=draft.key,
             external_id=external_id,
             ticket_id=incident["ticket"],
@@ -122,35 +240,25 @@ def _settle_debt(draft: Draft, context: Context, external_id: str, incident: Inc
             rule=rule_of(draft, context, fact),
             fact=fact,
         )
-        send(draft, command, external_id, ordinal=ordinal, covers=incident.get("open_seen", 0))
+        send(draft, command, external_id, ordinal=ordinal, ticket=incident["ticket"])
+    return "reopening" in incident
 
 
-def _speaker(incident: Incident) -> AlertFact:
-    """The alert that an incident's texts and rule are about; of an incident that was done, what is left of it."""
-    if "fact" in incident:
-        return restored(incident["fact"])
-    configuration, name, about = incident["condition"]
-    return restored(
-        {
-            "uid": incident["opened_by"],
-            "subject": {"organization_id": incident["organization"]},
-            "raised_at": incident["opened_at"],
-            "source_config_uid": configuration,
-            "source_name": name,
-            "alert_subject": about,
-        }
-    )
+def _take_back_all(draft: Draft, external_id: str, kinds: tuple[str, ...]) -> None:
+    for identity, entry in list(draft.body.get("pending", {}).items()):
+        if entry["incident"] == external_id and entry["type"] in kinds:
+            take_back(draft, identity, entry, reason="TicketReopened")
 
 
 def _awaits_any(draft: Draft, external_id: str) -> bool:
     return any(entry["incident"] == external_id for entry in draft.body.get("pending", {}).values())
 
 
-def _ticket_is_completed(draft: Draft, external_id: str, incident: Incident, ordinal: int) -> None:
+def _ticket_is_completed(draft: Draft, context: Context, external_id: str, incident: Incident, ordinal: int) -> None:
     patch: dict[str, Any] = {}
     if "ended" not in incident:
         patch |= {"ended": "TicketCompleted", "ended_at": draft.now}
-    for field in ("owes", "note", "repeats", "note_at"):
+    for field in ("owes", "note", "repeats", "note_at", "settling", "left", "left_at"):
         if field in incident:
             patch[field] = None
     if patch:
@@ -162,6 +270,10 @@ def _ticket_is_completed(draft: Draft, external_id: str, incident: Incident, ord
     for uid in incident["active"]:
         alert = draft.body["alerts"][uid]
         if alert["disposition"] in ("parked", "rejected") or find_command(draft, "ResetAlert", external_id, uid):
+            continue
+        if uid != incident["opened_by"] and rule_of(draft, context, speaker_of(incident)).reset == "opening":
+            detail = "its ticket was completed; only the alert that opened it is reset"
+            dispose(draft, uid, "suppressed", "ResetOfOpeningOnly", detail=detail)
             continue
         covers = extent(alert)
         draft.change("ResetOrdered", {"ordered": covers}, "alerts", uid)
@@ -185,15 +297,12 @@ def _recognise_reopening(draft: Draft, external_id: str, incident: Incident) -> 
         return
     draft.reason("ReopenedByTechnician", external_id)
     patch = {"reopen": incident["open_seen"], "ended": None, "ended_at": None, "owes": None}
+    patch |= {"by_us": None, "completed_at": None, "back": None, "settling": None}
     draft.change("TicketReopened", patch, "incidents", external_id)
     if "parked" in incident:
         unpark(draft, external_id)
-    for identity, entry in list(draft.body.get("pending", {}).items()):
-        if entry["incident"] == external_id and entry["type"] in ("ResetAlert", "CompleteTicket"):
-            take_back(draft, identity, entry, reason="TicketReopened")
-    for uid in incident["active"]:
-        if "ordered" in draft.body["alerts"][uid]:
-            draft.change("ResetTakenBack", {"ordered": None}, "alerts", uid)
+    _take_back_all(draft, external_id, ("ResetAlert", "CompleteTicket"))
+    back_in_their_ticket(draft, external_id)
 
 
 def take_back(draft: Draft, identity: str, entry: dict[str, Any], *, reason: str) -> None:

@@ -5,20 +5,21 @@ from __future__ import annotations
 from typing import Any
 
 from schemas.facts import CommandSettled, TimerFired
-from streams.core.alerts import alive
+from streams.core import waiting
+from streams.core.alerts import alive, restored
 from streams.core.context import Context
 from streams.core.decision import Draft
 from streams.core.documents import Body, Timer
 from streams.core.incident import dispose, find_command, park, send, supersede, unpark
 from streams.core.incident import status_of as ticket_status
-from streams.core.placing import clear
-from streams.core.reconcile import create, reconcile
+from streams.core.placing import clear, place, place_elsewhere
+from streams.core.reconcile import TOUCHED, create, leave_open, reconcile
 from streams.core.ticketing import append_note
 from streams.core.tickets import take_ticket
 
 #: A deferred command comes again after ten minutes (design section 5, rule 4).
 AGAIN_MS = 600_000
-_AGAIN = "again."
+_AGAIN, _SETTLE = "again.", "settle."
 #: The executor's reason for a ticket that another incident, or somebody else, already had.
 MERGED_BY_TENANT = "MergedByTenant"
 #: The executor's second settlement of a create that made two tickets; its ``ticket_id`` is the one that is kept.
@@ -28,10 +29,16 @@ Pending = dict[str, Any]
 
 
 def timers_of(body: Body) -> list[Timer]:
-    """The timers that a body's deferred commands ask for, the earliest first."""
-    return sorted(
+    """The timers that a body asks for, the earliest first: deferred commands, waiting alerts, tickets that settle."""
+    deferred = [
         Timer(entry["due"], _AGAIN + identity) for identity, entry in body.get("pending", {}).items() if "due" in entry
-    )
+    ]
+    settling = [
+        Timer(incident["settling"], _SETTLE + external_id)
+        for external_id, incident in body.get("incidents", {}).items()
+        if "settling" in incident
+    ]
+    return sorted(deferred + settling + waiting.timers_of(body))
 
 
 def item_settled(draft: Draft, fact: CommandSettled) -> None:
@@ -67,6 +74,8 @@ def command_settled(draft: Draft, context: Context, fact: CommandSettled) -> Non
             _create_settled(draft, context, fact, pending)
         case "CompleteTicket":
             _complete_settled(draft, context, fact, pending)
+        case "ReopenTicket":
+            _reopen_settled(draft, context, fact, pending)
         case "ResetAlert":
             _reset_settled(draft, context, fact, pending)
         case "AppendTicketNote" if fact.outcome == "Rejected":
@@ -134,16 +143,49 @@ def _complete_settled(draft: Draft, context: Context, fact: CommandSettled, pend
     if fact.outcome == "Succeeded":
         # Once the ticket was seen completed, observations alone count: what is still owed then (a technician reopened
         # it, an alert joined and was cleared) is owed on top of this completion.
+        patch: dict[str, Any] = {"completed_at": draft.now}
+        if fact.how != "NothingToDo":
+            patch["by_us"] = True
         if incident.get("completed_seen", 0) <= pending["covers"]:
-            ours = {"at": fact.settled_at, "covers": pending["covers"]}
-            draft.change("TicketCompletedByUs", {"ours": ours, "owes": None}, "incidents", external_id)
+            patch |= {"ours": {"at": fact.settled_at, "covers": pending["covers"]}, "owes": None}
+            draft.change("TicketCompletedByUs", patch, "incidents", external_id)
+        elif ticket_status(incident) == "completed":
+            draft.change("CompletionWasOurs", patch, "incidents", external_id)
     elif not incident.get("owes"):
         draft.reason("NothingOwed", external_id, f"{fact.outcome} {fact.reason}".strip())
         _drop_deferred(draft, fact)
+    elif fact.outcome == "Rejected" and fact.reason == TOUCHED:
+        leave_open(draft, context, external_id, TOUCHED)
     elif fact.outcome == "Rejected":
         park(draft, external_id, "CompleteTicket", fact.reason or "CompletionRejected", fact.detail, pending["n"])
     elif fact.outcome == "Withdrawn":
         draft.change("CommandDeferred", {**pending, "due": draft.now + AGAIN_MS}, "pending", fact.command_id)
+    reconcile(draft, context, external_id)
+
+
+def _reopen_settled(draft: Draft, context: Context, fact: CommandSettled, pending: Pending) -> None:
+    external_id = pending["incident"]
+    incident = draft.body["incidents"][external_id]
+    if incident.get("ticket") != pending["ticket"]:
+        draft.reason("OtherTicket", external_id)
+        _drop_deferred(draft, fact)
+    elif fact.outcome == "Succeeded":
+        # Everything that was seen of the ticket and is older than this sight of it no longer counts, so a late sight of
+        # our own completion is told from one that a technician made since. Where the sight failed, the time of the
+        # settlement stands for it.
+        latest = max(incident.get("open_seen", 0), incident.get("completed_seen", 0))
+        at = fact.ticket_activity_at or max(fact.settled_at, latest + 1)
+        patch: dict[str, Any] = {"ours": None, "by_us": None, "completed_at": None, "reopening": None}
+        patch |= {"open_seen": max(incident.get("open_seen", 0), at), "reopen": max(incident.get("reopen", 0), at)}
+        if fact.how != "NothingToDo":
+            patch["back"] = True
+        draft.change("TicketOpenAgain", patch, "incidents", external_id)
+    elif "reopening" not in incident or "ended" in incident:
+        draft.reason("ReopeningNotWanted", external_id, f"{fact.outcome} {fact.reason}".strip())
+        _drop_deferred(draft, fact)
+    elif fact.outcome == "Rejected":
+        draft.reason("ReopeningRejected", external_id, f"{fact.reason} {fact.detail}".strip())
+        place_elsewhere(draft, context, external_id)
     reconcile(draft, context, external_id)
 
 
@@ -175,7 +217,11 @@ def _reset_settled(draft: Draft, context: Context, fact: CommandSettled, pending
 
 
 def timer_fired(draft: Draft, context: Context, fact: TimerFired) -> None:
-    """A deferred command is due: it goes out again with the next ordinal, if it is still wanted."""
+    """A due time has come. A deferred command goes out again with the next ordinal, if it is still wanted."""
+    if fact.timer.startswith(waiting.WAIT):
+        return _wait_over(draft, context, fact)
+    if fact.timer.startswith(_SETTLE):
+        return _settled_down(draft, context, fact)
     identity = fact.timer.removeprefix(_AGAIN)
     pending: Pending | None = draft.body.get("pending", {}).get(identity)
     if pending is None or pending.get("due") != fact.due_at:
@@ -183,6 +229,26 @@ def timer_fired(draft: Draft, context: Context, fact: TimerFired) -> None:
     draft.change("TimerTaken", None, "pending", identity)
     again(draft, context, pending)
     return None
+
+
+def _wait_over(draft: Draft, context: Context, fact: TimerFired) -> None:
+    """An alert's hold or maintenance window has ended and it is still active: it looks for its place."""
+    uid = fact.timer.removeprefix(waiting.WAIT)
+    alert = draft.body.get("alerts", {}).get(uid, {})
+    if alert.get("wait", {}).get("until") != fact.due_at:
+        return draft.reason("TimerNotPending", fact.timer)
+    return place(draft, context, restored(alert["fact"]))
+
+
+def _settled_down(draft: Draft, context: Context, fact: TimerFired) -> None:
+    """No alert came back while the ticket waited for its completion: the incident is over."""
+    external_id = fact.timer.removeprefix(_SETTLE)
+    incident = draft.body.get("incidents", {}).get(external_id, {})
+    if incident.get("settling") != fact.due_at:
+        return draft.reason("TimerNotPending", fact.timer)
+    patch = {"settling": None, "ended": "AlertsCleared", "ended_at": draft.now, "owes": True}
+    draft.change("IncidentEnded", patch, "incidents", external_id)
+    return reconcile(draft, context, external_id)
 
 
 def again(draft: Draft, context: Context, pending: Pending) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from schemas.commands import AppendTicketNote, CompleteTicket, CreateTicket, ResetAlert
+from schemas.commands import AppendTicketNote, CompleteTicket, CreateTicket, ReopenTicket, ResetAlert
 from schemas.envelope import rfc3339
 from schemas.facts import AlertFact
 from schemas.identity import derived_id
@@ -73,9 +73,13 @@ def create_ticket(
 
 
 def complete_ticket(
-    *, key: str, external_id: str, ticket_id: int, organization_id: int, rule: Rule, fact: AlertFact
+    *, key: str, external_id: str, ticket_id: int, organization_id: int, rule: Rule, fact: AlertFact, repeats: int
 ) -> CompleteTicket:
-    """Complete the ticket of an incident whose alerts are all cleared."""
+    """Complete the ticket of an incident whose alerts are all cleared. ``repeats``: raised again so often without a note."""
+    text = render(rule.close_text, values_of(fact, external_id), _RESOLUTION)
+    if rule.repeat == "count" and repeats:
+        line = f"Raised again while the ticket was open: {repeats} times."
+        text = f"{text[: _RESOLUTION - len(line) - 1]}\n{line}".strip()
     return CompleteTicket(
         key=key,
         effect_key=f"{external_id}#complete",
@@ -83,7 +87,27 @@ def complete_ticket(
         organization_id=organization_id,
         ticket_id=ticket_id,
         status=rule.complete_status,
-        resolution=render(rule.close_text, values_of(fact, external_id), _RESOLUTION),
+        resolution=text,
+        only_if_untouched=rule.close_if == "untouched",
+        own_statuses=(rule.status, rule.reopen_status) if rule.close_if == "untouched" else (),
+    )
+
+
+def reopen_ticket(
+    *, key: str, external_id: str, ticket_id: int, organization_id: int, rule: Rule, fact: AlertFact
+) -> ReopenTicket:
+    """Open the completed ticket of an incident again, because its condition came back."""
+    about = fact.message or fact.condition_name or fact.source_type or ""
+    return ReopenTicket(
+        key=key,
+        effect_key=f"{external_id}#reopen",
+        incident=external_id,
+        organization_id=organization_id,
+        ticket_id=ticket_id,
+        status=rule.reopen_status,
+        note=f"Raised again at {rfc3339(fact.raised_at)}: {about}"[:_NOTE],
+        never=rule.never_reopen,
+        only_ours=rule.reopen == "ours",
     )
 
 
@@ -101,6 +125,14 @@ def note_for(*, external_id: str, cause: str, rule: Rule, fact: AlertFact, repea
         lines.append(f"{repeats} more since the last note.")
     text = "\n".join(lines)[:_NOTE]
     return {"mark": mark, "title": f"Alert repeated [{mark}]", "text": text, "note_type": rule.note_type}
+
+
+def cleared_note(*, external_id: str, cause: str, rule: Rule, fact: AlertFact, at: int, why: str) -> dict[str, Any]:
+    """The note that all alerts of a ticket are cleared while it stays open, as ``note_for`` makes them. ``at``: epoch ms."""
+    mark = f"ls-{derived_id(external_id, cause, 'cleared')[:10]}"
+    about = fact.message or fact.condition_name or fact.source_type or ""
+    text = f"Cleared in NinjaOne at {rfc3339(at)}: {about}\n{why}"[:_NOTE]
+    return {"mark": mark, "title": f"Alert cleared [{mark}]", "text": text, "note_type": rule.note_type}
 
 
 def append_note(

@@ -34,6 +34,8 @@ def ticket_observed(draft: Draft, context: Context, fact: TicketObserved) -> Non
     ours = incident.get("ours")
     if fact.completed and ours is not None and fact.last_activity_at > ours["covers"]:
         patch["ours"] = None
+    if fact.assigned_resource_id is not None:
+        patch["touched"] = True
     draft.change("TicketSeen", patch, "incidents", external_id)
     _explain(draft, external_id, incident, fact, before=before, latest=latest)
     reconcile(draft, context, external_id)
@@ -83,6 +85,7 @@ def take_ticket(draft: Draft, external_id: str, ticket_id: int, number: str | No
     patch: dict[str, Any] = {"ticket": ticket_id, "number": number}
     if "ticket" in incident and incident["ticket"] != ticket_id:
         patch |= {"open_seen": None, "completed_seen": None, "ours": None, "reopen": None}
+        patch |= {"by_us": None, "completed_at": None, "back": None, "touched": None}
         if incident.get("ended") == "TicketCompleted":
             patch |= {"ended": None, "ended_at": None} if incident["active"] else {"ended": "AlertsCleared"}
         if incident.get("ended") and not incident["active"]:

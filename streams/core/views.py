@@ -61,6 +61,45 @@ def parked_in(agent: str, key: str, document: bytes) -> list[ParkedItem]:
     ]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WaitingAlert:
+    """An active alert that opens nothing yet: ``held`` by its rule or ``suppressed`` by a maintenance window.
+
+    ``until`` (epoch ms) is when it is decided anew; ``None`` for one that a completed ticket left active.
+    """
+
+    key: str
+    uid: str
+    disposition: str
+    reason: str
+    organization_id: int | None
+    until: int | None
+
+
+def waiting_in(key: str, document: bytes) -> list[WaitingAlert]:
+    """Every held and suppressed alert in one document of the agent ``incidents``, by uid."""
+    if key == CONTEXT_KEY:
+        return []
+    body, _ = read(document)
+    cases = body.get("incidents", {})
+    return [
+        WaitingAlert(
+            key=key,
+            uid=uid,
+            disposition=alert["disposition"],
+            reason=alert["reason"],
+            organization_id=(
+                alert["fact"]["subject"]["organization_id"]
+                if "fact" in alert
+                else cases.get(alert.get("incident", ""), {}).get("organization")
+            ),
+            until=alert.get("wait", {}).get("until"),
+        )
+        for uid, alert in sorted(body.get("alerts", {}).items())
+        if alert.get("disposition") in ("held", "suppressed")
+    ]
+
+
 def dispositions(document: bytes) -> Counter[str]:
     """How many alerts of a key of the agent ``incidents`` have which disposition."""
     return Counter(alert["disposition"] for alert in read(document)[0].get("alerts", {}).values())

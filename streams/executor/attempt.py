@@ -35,6 +35,7 @@ class Attempt(Model):
     detail: str = ""
     ticket_id: int | None = None
     ticket_number: str | None = None
+    ticket_activity_at: int | None = None
     item_id: int | None = None
     company_id: int | None = None
     written: bool = False

@@ -290,6 +290,7 @@ def _certain_attempt(entry: Entry, fact: CommandSettled, *, topic: str, look_aga
         detail=fact.detail,
         ticket_id=fact.ticket_id,
         ticket_number=fact.ticket_number,
+        ticket_activity_at=fact.ticket_activity_at,
         item_id=fact.item_id,
         company_id=fact.company_id,
         written=fact.written,

@@ -117,12 +117,12 @@ def test_the_configuration_may_be_named_before_and_after_the_verb(terminal: Term
     ("text", "words"),
     [
         (
-            "version: 1\nrules:\n  - name: a\n    when: {}\n    lifecycle: {hold: 5m}\n",
+            "version: 1\nrules:\n  - name: a\n    when: {}\n    lifecycle: {hold: soon}\n",
             "mine.yaml:5: rules.0.lifecycle.hold",
         ),
         (
-            "version: 1\nrules: [{name: a, when: {}}]\nmaintenance: []\n",
-            "'maintenance' (maintenance windows) is not supp",
+            "version: 1\nrules: [{name: a, when: {}}]\nmaintenance: [{name: night}]\n",
+            "mine.yaml:3: maintenance.0: window 'night' needs either from and to, or weekly",
         ),
         ("version: 1\nrulez: []\n", "mine.yaml:2: rulez: unknown key 'rulez'; did you mean 'rules'?"),
         ("version: 1\nversion: 1\n", "mine.yaml:2: key 'version' stands twice"),

@@ -10,6 +10,7 @@ import pytest
 import pytest_asyncio
 
 from connectors.ports import Verdict
+from connectors.sandbox.autotask_seed import ENGINEER, TECHNICIANS
 from connectors.transport import Timeouts
 from schemas.commands import ReopenTicket
 from tests.connectors.autotask_lab import Lab, append_note, complete_ticket, create_ticket, lab
@@ -299,11 +300,75 @@ async def test_reopening_sets_the_status_and_says_why(it: Lab) -> None:
     command = ReopenTicket(key="407", effect_key="r", ticket_id=number, status="In Progress", note="It is back")
     assert await effects.look_up(command) is None
     effect = await effects.perform(command)
-    assert (effect.verdict, effect.calls, effect.detail) == (Verdict.SUCCEEDED, 3, "")  # one is metadata of notes
+    assert (effect.verdict, effect.calls, effect.detail) == (
+        Verdict.SUCCEEDED,
+        5,
+        "",
+    )  # read, write, metadata, note, read
     row = await it.api.item("Tickets", number)
+    assert effect.ticket_activity_at is not None
     assert (row["status"], row["completedDate"]) == (8, None)
     assert len(await it.api.rows("TicketNotes", {"op": "eq", "field": "ticketID", "value": number})) == 1
     assert (await effects.look_up(command)) is not None
+
+
+async def test_a_reopening_leaves_alone_what_is_open_gone_never_reopened_or_a_technicians(it: Lab) -> None:
+    effects = it.effects
+    number = (await effects.perform(create_ticket())).ticket_id or 0
+    command = ReopenTicket(key="407", effect_key="r", ticket_id=number, status="In Progress", note="It is back")
+    effect = await effects.perform(command)
+    assert (effect.verdict, effect.how) == (Verdict.SUCCEEDED, "NothingToDo")
+    effect = await effects.perform(command.model_copy(update={"ticket_id": 999_999}))
+    assert (effect.verdict, effect.reason) == (Verdict.REJECTED, "TicketGone")
+    await it.api.control("POST", f"tickets/{number}/complete")
+    effect = await effects.perform(command)
+    assert (effect.verdict, effect.reason) == (Verdict.REJECTED, "CompletedByTechnician")
+    effect = await effects.perform(command.model_copy(update={"never": ("Complete",)}))
+    assert (effect.verdict, effect.reason) == (Verdict.REJECTED, "StatusNeverReopens")
+    effect = await effects.perform(command.model_copy(update={"only_ours": False}))
+    assert (effect.verdict, effect.how) == (Verdict.SUCCEEDED, "Called")
+
+
+async def test_a_reopening_that_a_workflow_undoes_is_refused(it: Lab) -> None:
+    effects = it.effects
+    number = (await effects.perform(create_ticket())).ticket_id or 0
+    await effects.perform(complete_ticket(number))
+    await it.api.fault("stale_status", match={"method": "PATCH"}, count=1)
+    command = ReopenTicket(key="407", effect_key="r", ticket_id=number, status="In Progress", note="")
+    effect = await effects.perform(command)
+    assert (effect.verdict, effect.reason) == (Verdict.REJECTED, "StillComplete")
+
+
+@pytest.mark.parametrize("sign", ["note", "time", "status", "assignment"])
+async def test_a_ticket_that_a_technician_touched_is_not_completed(it: Lab, sign: str) -> None:
+    effects = it.effects
+    number = (await effects.perform(create_ticket())).ticket_id or 0
+    match sign:
+        case "note":
+            await it.api.control("POST", f"tickets/{number}/note")
+        case "time":
+            await it.api.control("POST", f"tickets/{number}/time")
+        case "status":
+            await it.api.control("PATCH", f"tickets/{number}", status=8)
+        case _:
+            await it.api.control(
+                "PATCH", f"tickets/{number}", assignedResourceID=TECHNICIANS[0], assignedResourceRoleID=ENGINEER
+            )
+    if sign != "assignment":
+        # Our own note afterwards is the last activity; what the technician did must show all the same.
+        await effects.perform(append_note(number))
+    command = complete_ticket(number, only_if_untouched=True, own_statuses=("New",))
+    effect = await effects.perform(command)
+    assert (effect.verdict, effect.reason) == (Verdict.REJECTED, "TouchedByTechnician"), effect.detail
+    assert (await it.api.item("Tickets", number))["completedDate"] is None
+
+
+async def test_a_ticket_with_our_own_notes_only_is_completed(it: Lab) -> None:
+    effects = it.effects
+    number = (await effects.perform(create_ticket())).ticket_id or 0
+    await effects.perform(append_note(number))
+    effect = await effects.perform(complete_ticket(number, only_if_untouched=True, own_statuses=("New",)))
+    assert (effect.verdict, effect.how) == (Verdict.SUCCEEDED, "Called"), effect.detail
 
 
 async def test_tickets_of_others_do_not_confuse_the_look_up(it: Lab) -> None:

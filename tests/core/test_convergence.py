@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
@@ -15,6 +15,7 @@ from schemas.commands import (
     Command,
     CompleteTicket,
     CreateTicket,
+    ReopenTicket,
     ResetAlert,
     WithdrawCommand,
 )
@@ -39,6 +40,7 @@ class Ticket:
     completed: bool = False
     by_technician: bool = False
     reopened: bool = False
+    touched: bool = False
     notes: list[str] = field(default_factory=list)
 
 
@@ -53,6 +55,8 @@ class Vendors:
         self.tickets: dict[int, Ticket] = {}
         self.queue: list[Issued] = []
         self.executed: set[str] = set()
+        self.tells_assignments = True
+        self.refuses_reopenings = False
 
     def tick(self) -> int:
         self.clock += 1000
@@ -90,6 +94,7 @@ class Vendors:
             completed=ticket.completed,
             completed_at=at if ticket.completed else None,
             last_activity_at=at,
+            assigned_resource_id=7 if ticket.touched and self.tells_assignments else None,
         )
 
     def withdraw(self, issued: Issued) -> list[Fact]:
@@ -124,16 +129,33 @@ class Vendors:
             case CompleteTicket():
                 ticket = self.tickets[command.ticket_id]
                 if ticket.completed:
-                    return [self.settled(issued, "Succeeded", how="NothingToDo")]
+                    how = "NothingToDo" if command.only_if_untouched else "Called"
+                    return [self.settled(issued, "Succeeded", how=how)]
+                if ticket.touched and command.only_if_untouched:
+                    return [self.settled(issued, "Rejected", reason="TouchedByTechnician")]
                 ticket.completed, ticket.by_technician = True, False
                 return [self.settled(issued, "Succeeded"), self.seen(ticket)]
             case AppendTicketNote():
                 self.tickets[command.ticket_id].notes.append(command.mark)
                 return [self.settled(issued, "Succeeded"), self.seen(self.tickets[command.ticket_id])]
+            case ReopenTicket():
+                return self._reopen(issued, command)
             case ResetAlert():
                 return [*self.clear_alert(command.uid), self.settled(issued, "Succeeded")]
             case _:
                 raise AssertionError(type(command).__name__)
+
+    def _reopen(self, issued: Issued, command: ReopenTicket) -> list[Fact]:
+        ticket = self.tickets[command.ticket_id]
+        if not ticket.completed:
+            return [self.settled(issued, "Succeeded", how="NothingToDo", ticket_activity_at=self.tick())]
+        if ticket.by_technician and command.only_ours:
+            return [self.settled(issued, "Rejected", reason="CompletedByTechnician")]
+        if self.refuses_reopenings:
+            return [self.settled(issued, "Rejected", reason="StatusNeverReopens")]
+        ticket.completed = False
+        seen = self.seen(ticket)
+        return [self.settled(issued, "Succeeded", ticket_activity_at=seen.last_activity_at), seen]
 
     def _find(self, external_id: str) -> Ticket | None:
         return next((ticket for ticket in self.tickets.values() if ticket.external_id == external_id), None)
@@ -156,13 +178,20 @@ class AnyOrder(RuleBasedStateMachine):
     """Facts are put on the way and delivered in any order, some twice; at the end everything is delivered."""
 
     repeat = "note"
+    lifecycle: ClassVar[dict[str, Any]] = {}
+    maintenance: ClassVar[list[dict[str, Any]]] = []
+    tells_assignments = True
+    refuses_reopenings = False
     most_in_flight = placing.MOST_IN_FLIGHT
 
     @initialize()
     def begin(self) -> None:
         placing.MOST_IN_FLIGHT = self.most_in_flight
         self.vendors = Vendors()
-        self.scene = Scene("incidents", policy(defaults={"lifecycle": {"repeat": self.repeat}}))
+        self.vendors.tells_assignments = self.tells_assignments
+        self.vendors.refuses_reopenings = self.refuses_reopenings
+        lifecycle = {"repeat": self.repeat, **self.lifecycle}
+        self.scene = Scene("incidents", policy(defaults={"lifecycle": lifecycle}, maintenance=self.maintenance))
         self.on_the_way: list[Fact] = []
         self.delivered: list[Fact] = []
 
@@ -205,6 +234,13 @@ class AnyOrder(RuleBasedStateMachine):
     def a_technician_reopens(self, data: st.DataObject) -> None:
         ticket = data.draw(st.sampled_from([t for t in self.vendors.tickets.values() if t.completed]))
         ticket.completed, ticket.reopened = False, True
+        self.on_the_way.append(self.vendors.seen(ticket))
+
+    @precondition(lambda self: self.lifecycle and any(not t.completed for t in self.vendors.tickets.values()))
+    @rule(data=st.data())
+    def a_technician_touches(self, data: st.DataObject) -> None:
+        ticket = data.draw(st.sampled_from([t for t in self.vendors.tickets.values() if not t.completed]))
+        ticket.touched = True
         self.on_the_way.append(self.vendors.seen(ticket))
 
     @precondition(lambda self: self.on_the_way)
@@ -283,7 +319,9 @@ class AnyOrder(RuleBasedStateMachine):
         active = {uid for uid, alert in alerts.items() if alert.get("active")}
         assert active == set(self.vendors.active), "what is active here and there differs"
         for uid in active:
-            assert alerts[uid]["disposition"] in ("ticketed", "appended"), alerts[uid]
+            left = self.lifecycle.get("reset") == "opening" and alerts[uid]["reason"] == "ResetOfOpeningOnly"
+            assert left or alerts[uid]["disposition"] in ("ticketed", "appended"), alerts[uid]
+        assert not any("wait" in alert for alert in alerts.values())
 
     def _check_tickets(self) -> None:
         body = self.scene.body()
@@ -293,17 +331,30 @@ class AnyOrder(RuleBasedStateMachine):
         by_id = {ticket.external_id: ticket for ticket in self.vendors.tickets.values()}
         for external_id, incident in body.get("incidents", {}).items():
             ticket = by_id.get(external_id)
-            if incident["active"]:
+            assert not {"settling", "reopening"} & incident.keys(), incident
+            if self._in_ticket(incident):
                 assert ticket is not None
                 assert not ticket.completed, "an active alert in a completed ticket"
-            elif ticket is not None and not ticket.reopened:
+            elif ticket is not None and not ticket.reopened and not self._rightly_left(ticket, incident):
                 assert ticket.completed, "a cleared alert's ticket is open"
         open_conditions = Counter(
-            tuple(incident["condition"]) for incident in body.get("incidents", {}).values() if incident["active"]
+            tuple(incident["condition"]) for incident in body.get("incidents", {}).values() if self._in_ticket(incident)
         )
-        if self.repeat == "note":
+        if self.repeat != "ticket":
             reopened = any(ticket.reopened for ticket in self.vendors.tickets.values())
             assert reopened or all(count == 1 for count in open_conditions.values())
+
+    def _in_ticket(self, incident: dict[str, Any]) -> list[str]:
+        """The active alerts of an incident, without those that a completed ticket left as they are."""
+        alerts = self.scene.body()["alerts"]
+        return [uid for uid in incident["active"] if alerts[uid]["disposition"] != "suppressed"]
+
+    def _rightly_left(self, ticket: Ticket, incident: dict[str, Any]) -> bool:
+        if "left" not in incident:
+            return False
+        return self.lifecycle.get("close_if") == "never" or (
+            self.lifecycle.get("close_if") == "untouched" and ticket.touched
+        )
 
     def _check_audit(self) -> None:
         verifier = Verifier(agent="incidents")

@@ -170,11 +170,7 @@ def test_what_a_policy_cannot_mean_is_named_with_its_key(document: dict[str, Any
 @pytest.mark.parametrize(
     "document",
     [
-        {"maintenance": [{"name": "patch-night"}]},
-        {"rules": [{"name": "a", "when": {}, "lifecycle": {"hold": "5m"}}]},
-        {"rules": [{"name": "a", "when": {}, "lifecycle": {"settle": "5m"}}]},
-        {"rules": [{"name": "a", "when": {}, "lifecycle": {"reopen_within": "24h"}}]},
-        {"rules": [{"name": "a", "when": {}, "lifecycle": {"close_if": "untouched"}}]},
+        {"rules": [{"name": "a", "when": {}, "lifecycle": {"escalate": True}}]},
         {"rules": [{"name": "a", "when": {"tags": ["x"]}}]},
     ],
 )

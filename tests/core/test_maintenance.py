@@ -1,0 +1,295 @@
+"""Maintenance windows, sentence by sentence: what they swallow, for whom, and what is decided at their end."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import pytest
+
+from schemas.commands import CreateTicket
+from schemas.facts import TimerFired
+from streams.core.policy import PolicyError, parse_policy
+from streams.core.policy_format import WeeklyWindow
+from streams.core.views import waiting_in
+from streams.core.windows import in_weekly, next_end
+from tests.core.spec import (
+    DAY,
+    HOUR,
+    MINUTE,
+    START,
+    UID_A,
+    UID_B,
+    Scene,
+    incidents,
+    lifecycle,
+    policy,
+    reset,
+    subject,
+    triggered,
+)
+
+#: From the start of every scene on, for two hours.
+ONCE = {"name": "move", "from": "2026-11-24T03:00:00Z", "to": "2026-11-24T05:00:00Z"}
+
+
+def in_window(*windows: dict[str, Any], **more: Any) -> Scene:
+    return incidents(triggered(), maintenance=list(windows or (ONCE,)), **more)
+
+
+def test_an_alert_in_a_window_is_suppressed_and_names_it() -> None:
+    scene = in_window()
+    assert scene.kinds == []
+    assert scene.disposition() == ("suppressed", "Maintenance:move")
+    assert [at for at, _ in scene.timers()] == [START + 2 * HOUR]
+
+
+def test_what_still_fires_when_the_window_ends_opens_its_ticket_then() -> None:
+    scene = in_window().fire()
+    assert scene.kinds == ["CreateTicket"]
+    assert scene.disposition() == ("ticketed", "Opened")
+    assert scene.now == START + 2 * HOUR
+
+
+def test_what_came_and_went_in_a_window_opens_nothing_and_is_told_apart() -> None:
+    scene = in_window().when(reset())
+    assert (scene.kinds, scene.timers()) == ([], [])
+    assert scene.disposition() == ("closed", "ResetWithinMaintenance")
+    assert scene.body()["alerts"][UID_A]["detail"] == "move"
+
+
+def test_an_alert_before_and_after_the_window_opens_its_ticket() -> None:
+    assert incidents(maintenance=[ONCE]).later(-1).when(triggered()).kinds == ["CreateTicket"]
+    assert incidents(maintenance=[ONCE]).later(2 * HOUR).when(triggered()).kinds == ["CreateTicket"]
+
+
+@pytest.mark.parametrize(
+    ("scope", "inside"),
+    [
+        ({"organization": [17]}, True),
+        ({"organization": ["nordwind gmbh"]}, True),
+        ({"organization": 18}, False),
+        ({"location": "Main Office"}, True),
+        ({"location": 32}, False),
+        ({"role": "Windows Server"}, True),
+        ({"role": [2]}, False),
+        ({"device": [407]}, True),
+        ({"device": ["nw-fs01"]}, True),
+        ({"device": [408, "OTHER"]}, False),
+        ({"organization": 17, "device": 408}, False),
+    ],
+)
+def test_a_window_is_for_what_it_names(scope: dict[str, Any], inside: bool) -> None:
+    assert (in_window({**ONCE, **scope}).kinds == []) is inside
+
+
+def test_of_two_windows_the_one_that_ends_last_counts() -> None:
+    longer = {"name": "patch", "from": "2026-11-24T02:00:00Z", "to": "2026-11-24T06:00:00Z"}
+    scene = in_window(ONCE, longer)
+    assert scene.disposition() == ("suppressed", "Maintenance:patch")
+    assert scene.fire().kinds == ["CreateTicket"]
+
+
+def test_a_window_that_follows_on_another_goes_on_suppressing() -> None:
+    then = {"name": "then", "from": "2026-11-24T05:00:00Z", "to": "2026-11-24T06:00:00Z"}
+    scene = in_window(ONCE, then).fire()
+    assert scene.kinds == []
+    assert scene.disposition() == ("suppressed", "Maintenance:then")
+    assert scene.fire().kinds == ["CreateTicket"]
+
+
+def test_a_held_alert_whose_hold_ends_in_a_window_waits_for_the_windows_end() -> None:
+    late = {**ONCE, "from": "2026-11-24T03:04:00Z"}
+    scene = in_window(late, **lifecycle(hold="5m"))
+    assert scene.disposition() == ("held", "Holding")
+    scene.fire()
+    assert scene.disposition() == ("suppressed", "Maintenance:move")
+
+
+def test_what_still_fires_at_the_end_is_held_as_its_rule_says() -> None:
+    scene = in_window(**lifecycle(hold="5m")).fire()
+    assert scene.disposition() == ("held", "Holding")
+    assert scene.fire().kinds == ["CreateTicket"]
+
+
+def test_a_repeat_in_a_window_is_counted_on_its_ticket_without_a_note() -> None:
+    late = {**ONCE, "from": "2026-11-24T03:30:00Z"}
+    scene = in_window(late).settle("CreateTicket").later(HOUR).when(triggered(11))
+    assert (scene.kinds, scene.reasons) == ([], ["Maintenance:move"])
+    assert scene.disposition() == ("ticketed", "Opened")
+
+
+def test_a_ticket_from_before_the_window_is_completed_in_it() -> None:
+    late = {**ONCE, "from": "2026-11-24T03:30:00Z"}
+    scene = in_window(late).settle("CreateTicket").later(HOUR).when(reset())
+    assert scene.kinds == ["CompleteTicket"]
+
+
+def test_a_second_alert_of_an_open_ticket_is_suppressed_and_joins_it_afterwards() -> None:
+    late = {**ONCE, "from": "2026-11-24T03:30:00Z"}
+    scene = in_window(late).settle("CreateTicket").later(HOUR).when(triggered(11, UID_B))
+    assert scene.disposition(UID_B) == ("suppressed", "Maintenance:move")
+    scene.fire()
+    assert scene.disposition(UID_B) == ("appended", "SameCondition")
+
+
+def test_a_window_that_is_taken_out_of_the_policy_lets_its_alerts_go() -> None:
+    assert in_window().when(policy(2)).kinds == ["CreateTicket"]
+
+
+def test_a_window_that_stays_in_the_policy_keeps_its_alerts() -> None:
+    scene = in_window()
+    before = scene.body()
+    assert scene.when(policy(2, maintenance=[ONCE])).kinds == []
+    assert scene.body() == before
+
+
+def test_the_end_of_a_window_that_is_told_twice_opens_one_ticket() -> None:
+    scene = in_window()
+    due_at, name = scene.timers()[0]
+    scene.fire().when(TimerFired(key="407", agent="incidents", timer=name, due_at=due_at))
+    assert scene.all_kinds() == ["CreateTicket"]
+
+
+def test_the_latest_text_of_a_suppressed_alert_is_what_its_ticket_says() -> None:
+    scene = in_window().later(MINUTE).when(triggered(11, message="1 % free"))
+    assert scene.reasons == ["StillSuppressed"]
+    (create,) = scene.fire().issued
+    assert isinstance(create, CreateTicket)
+    assert "1 % free" in create.description
+
+
+def test_ninjaones_own_maintenance_is_honoured_until_its_end() -> None:
+    scene = incidents(triggered(in_maintenance=True, maintenance_ends_at=START + HOUR))
+    assert scene.disposition() == ("suppressed", "Maintenance:NinjaOne")
+    assert scene.fire().kinds == ["CreateTicket"]
+    assert scene.now == START + HOUR
+
+
+def test_ninjaones_own_maintenance_without_an_end_is_honoured_for_a_day() -> None:
+    scene = incidents(triggered(at=START, in_maintenance=True))
+    assert scene.fire().kinds == ["CreateTicket"]
+    assert scene.now == START + DAY
+
+
+def test_what_is_held_back_is_listed_with_its_reason_and_its_end() -> None:
+    scene = incidents(
+        triggered(),
+        triggered(11, UID_B, subject=subject(node_class="LINUX_SERVER"), alert_subject="D:"),
+        maintenance=[{**ONCE, "to": "2026-11-24T04:00:00Z"}],
+        **lifecycle(hold="5m"),
+    )
+    listed = waiting_in("407", scene.state[b"407"])
+    assert [(entry.uid, entry.disposition, entry.reason, entry.until) for entry in listed] == [
+        (UID_B, "suppressed", "Maintenance:move", START + HOUR),
+        (UID_A, "suppressed", "Maintenance:move", START + HOUR),
+    ]
+    assert listed[0].organization_id == 17
+
+
+# Weekly windows
+
+
+def weekly(days: Any = ("sat",), start: str = "22:00", end: str = "04:00", zone: str = "Europe/Berlin") -> WeeklyWindow:
+    return WeeklyWindow.model_validate({"days": days, "from": start, "to": end, "timezone": zone})
+
+
+def at(text: str) -> int:
+    return round(datetime.fromisoformat(text).timestamp() * 1000)
+
+
+@pytest.mark.parametrize(
+    ("moment", "inside"),
+    [
+        ("2026-11-28T21:59:59+01:00", False),
+        ("2026-11-28T22:00:00+01:00", True),
+        ("2026-11-29T03:59:59+01:00", True),
+        ("2026-11-29T04:00:00+01:00", False),
+        ("2026-11-29T23:00:00+01:00", False),
+        ("2026-11-28T03:00:00+01:00", False),
+    ],
+)
+def test_a_weekly_window_over_midnight_begins_on_its_day_and_ends_on_the_next(moment: str, inside: bool) -> None:
+    assert in_weekly(weekly(), at(moment)) is inside
+
+
+@pytest.mark.parametrize(
+    ("moment", "end"),
+    [
+        ("2026-11-28T22:00:00+01:00", "2026-11-29T04:00:00+01:00"),
+        ("2026-11-29T04:00:00+01:00", "2026-12-06T04:00:00+01:00"),
+        ("2026-11-30T12:00:00+01:00", "2026-12-06T04:00:00+01:00"),
+    ],
+)
+def test_the_next_end_is_that_of_the_window_one_is_in_or_of_the_next(moment: str, end: str) -> None:
+    assert next_end(weekly(), at(moment)) == at(end)
+
+
+def test_a_window_follows_the_clock_on_the_wall_when_summer_begins_and_ends() -> None:
+    assert next_end(weekly(), at("2026-03-28T23:00:00+01:00")) == at("2026-03-29T04:00:00+02:00")
+    assert next_end(weekly(), at("2026-10-24T23:00:00+02:00")) == at("2026-10-25T04:00:00+01:00")
+
+
+def test_a_window_that_ends_at_a_time_which_the_clock_skips_ends_as_much_later() -> None:
+    assert next_end(weekly(end="02:30"), at("2026-03-28T23:00:00+01:00")) == at("2026-03-29T03:30:00+02:00")
+
+
+def test_a_window_that_ends_at_a_time_which_occurs_twice_ends_with_the_second() -> None:
+    assert next_end(weekly(end="02:30"), at("2026-10-24T23:00:00+02:00")) == at("2026-10-25T02:30:00+01:00")
+
+
+def test_a_window_of_equal_times_lasts_the_whole_day() -> None:
+    window = weekly(days=["sunday"], start="00:00", end="00:00", zone="UTC")
+    assert [in_weekly(window, at(f"2026-11-{day}T12:00:00Z")) for day in (28, 29, 30)] == [False, True, False]
+
+
+def test_an_alert_in_a_weekly_window_waits_for_its_end() -> None:
+    # The scenes begin on a Tuesday at 04:00 in Berlin.
+    night = {"days": ["mon"], "from": "22:00", "to": "04:30", "timezone": "Europe/Berlin"}
+    scene = in_window({"name": "patch-night", "weekly": night})
+    assert scene.disposition() == ("suppressed", "Maintenance:patch-night")
+    assert [at for at, _ in scene.timers()] == [START + 30 * MINUTE]
+
+
+def test_times_that_yaml_reads_as_numbers_are_understood() -> None:
+    # 22:00 without quotes is a number to the base of sixty.
+    assert WeeklyWindow.model_validate({"days": "sat", "from": 1320, "to": "4:00", "timezone": "UTC"}).start == 1320
+
+
+@pytest.mark.parametrize(
+    ("window", "words"),
+    [
+        ({"name": "a"}, "window 'a' needs either from and to, or weekly"),
+        ({**ONCE, "to": None}, "needs either from and to, or weekly"),
+        ({**ONCE, "to": "2026-11-24T03:00:00Z"}, "window 'move' ends before it begins"),
+        ({**ONCE, "from": "2026-11-24T03:00:00"}, "does not say which time zone it is in"),
+        ({**ONCE, "from": "tomorrow"}, "maintenance.0.from: 'tomorrow' is not an instant"),
+        ({"name": "a", "weekly": {"days": [], "from": "1:00", "to": "2:00", "timezone": "UTC"}}, "at least 1 item"),
+        (
+            {"name": "a", "weekly": {"days": "son", "from": "1:00", "to": "2:00", "timezone": "UTC"}},
+            "'son' is not a day",
+        ),
+        (
+            {"name": "a", "weekly": {"days": "mon", "from": "24:00", "to": "2:00", "timezone": "UTC"}},
+            "not a time of day",
+        ),
+        (
+            {"name": "a", "weekly": {"days": "mon", "from": "1:00", "to": "2:00", "timezone": "Europe/Munich"}},
+            "maintenance.0.weekly.timezone: 'Europe/Munich' is not a time zone",
+        ),
+        ({**ONCE, "organisation": 17}, "unknown key 'organisation'; did you mean 'organization'?"),
+        (
+            {"name": "a", "weekly": {"days": "mon", "form": "1:00", "to": "2:00", "timezone": "UTC"}},
+            "did you mean 'from'?",
+        ),
+    ],
+)
+def test_a_window_that_cannot_be_meant_is_refused_with_its_reason(window: dict[str, Any], words: str) -> None:
+    with pytest.raises(PolicyError) as refused:
+        parse_policy({"version": 1, "maintenance": [window]})
+    assert words in str(refused.value)
+
+
+def test_two_windows_of_one_name_are_refused() -> None:
+    with pytest.raises(PolicyError, match="maintenance window 'move' stands twice"):
+        parse_policy({"version": 1, "maintenance": [ONCE, ONCE]})
