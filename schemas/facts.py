@@ -27,6 +27,7 @@ class Subject(Model):
 
     ``device_id`` is ``None`` for an alert of a location or organization. ``link`` opens the device in the NinjaOne
     console (``<console_url>/#/deviceDashboard/<id>/overview``). Empty text means: not known to the connector.
+    ``tags`` are the device's, in order; facts from before they were kept have none.
     """
 
     organization_id: int
@@ -40,6 +41,7 @@ class Subject(Model):
     role_id: int | None = None
     role_name: str = ""
     link: str = ""
+    tags: tuple[str, ...] = ()
 
     @property
     def key(self) -> str:

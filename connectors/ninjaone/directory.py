@@ -52,6 +52,7 @@ class KnownDevice:
     name: str
     serial: str = ""
     warranty: Warranty = UNKNOWN_WARRANTY
+    tags: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, row: DeviceRow, before: KnownDevice | None = None) -> KnownDevice | None:
@@ -73,6 +74,7 @@ class KnownDevice:
             name=row.name,
             serial=real_serial(row.serial).casefold() or (before.serial if before is not None else ""),
             warranty=_warranty(row) or (before.warranty if before is not None else UNKNOWN_WARRANTY),
+            tags=tuple(sorted(row.tags)),
         )
 
 
@@ -190,6 +192,7 @@ class Directory:
             role_id=known.role_id,
             role_name=self._roles.get(known.role_id, "") if known.role_id is not None else "",
             link=self._config.device_link(known.id),
+            tags=known.tags,
         )
 
     def last_subject(self, alert: ActiveAlert) -> Subject:

@@ -1,4 +1,4 @@
-"""``lockstep policy check | diff | list | publish | rollback``."""
+"""``lockstep policy check | schema | diff | list | publish | rollback``."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from streams.cli.main import Group
 from streams.core.policy import PolicyError, parse_policy
 from streams.core.policy_diff import Difference, differences
 from streams.policy_file import PolicyFileError, read_policy
+from streams.policy_schema import policy_schema
 from streams.settings import Settings
 
 if TYPE_CHECKING:
@@ -34,23 +35,34 @@ def policy() -> None:
 @click.argument("file", required=False, type=click.Path(path_type=Path, dir_okay=False))
 @common
 def check(config: Path | None, as_json: bool, file: Path | None) -> int:
-    """Say what is wrong in a policy file, with the line; needs no running system."""
+    """Say what is wrong in a policy file, with the line; needs no running system. Exit code 2: there is something."""
     path = file or settings_of(config).policy_path
     try:
         found = read_policy(path)
     except PolicyFileError as error:
         if as_json:
-            say_json({"ok": False, "findings": error.lines})
+            say_json({"ok": False, "lines": error.lines, "findings": [each.document() for each in error.findings]})
         for line in [] if as_json else error.lines:
             say_error(line)
-        return FAILED
+        return FINDING if error.findings else FAILED
+    warnings = found.warnings()
     names = [rule.name for rule in found.policy.rules]
     if as_json:
-        say_json({"ok": True, "findings": [], "rules": names})
+        lines = [found.said(warning) for warning in warnings]
+        say_json({"ok": True, "lines": lines, "findings": [each.document() for each in warnings], "rules": names})
     else:
-        say(
-            f"{path}: {len(names)} rules ({', '.join(names)}), {len(found.policy.companies.map)} mapped organizations: good"
-        )
+        for warning in warnings:
+            say_error(found.said(warning))
+        verdict = "can be published, with warnings" if warnings else "good"
+        mapped = len(found.policy.companies.map)
+        say(f"{path}: {len(names)} rules ({', '.join(names)}), {mapped} mapped organizations: {verdict}")
+    return FINDING if warnings else 0
+
+
+@policy.command("schema")
+def schema() -> int:
+    """Print the JSON Schema of the policy file, for editors."""
+    print(policy_schema(), end="")
     return 0
 
 

@@ -10,22 +10,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Self
 
-from pydantic import PrivateAttr, ValidationError, model_validator
+from pydantic import Field, PrivateAttr, ValidationError, model_validator
 
 from schemas.commands import MatchStep, Name
 from schemas.envelope import rfc3339
 from schemas.facts import AlertFact, DeviceObserved, Subject
-from streams.core.policy_findings import Finding, Path, PolicyError, findings_of
-from streams.core.policy_format import (
-    Companies,
-    Defaults,
-    Devices,
-    MaintenanceWindow,
-    Part,
-    Priority,
-    RuleSettings,
-    When,
-)
+from streams.core.policy_findings import Finding, Path, PolicyError, findings_of, wrong
+from streams.core.policy_format import Companies, Defaults, Devices, RuleSettings
+from streams.core.policy_maintenance import MaintenanceWindow
+from streams.core.policy_parts import Part, Priority
+from streams.core.policy_when import When
 
 __all__ = ["Finding", "ItemShape", "Path", "Policy", "PolicyError", "Rule", "device_values", "parse_policy"]
 
@@ -46,6 +40,7 @@ class Rule:
     title: str
     description: str
     close_text: str
+    note_text: str | None
     hold_ms: int
     settle_ms: int
     reopen_within_ms: int
@@ -83,25 +78,54 @@ class Policy(Part):
     rules: tuple[RuleSettings, ...] = (RuleSettings(name="everything-else"),)
     maintenance: tuple[MaintenanceWindow, ...] = ()
 
+    #: The offsets of the time zones that are named above; filled in by whoever reads the file (``streams.zones``).
+    zones: dict[str, tuple[tuple[int, int], ...]] = Field(default={}, exclude=True)
+
     #: Rules as they apply, by name and severity: a function of the policy alone, wanted for every alert.
     _filled_in: dict[tuple[str, str], Rule] = PrivateAttr(default_factory=dict)
 
     @model_validator(mode="after")
-    def _catch_all_last(self) -> Self:
-        if not self.rules or self.rules[-1].when != When():
-            raise ValueError("the last rule must be a catch-all (when: {})")
+    def _rules_in_order(self) -> Self:
+        if not self.rules:
+            raise wrong("there is no rule", "write at least {name: everything-else, when: {}}", "rules")
+        last = len(self.rules) - 1
         names: set[str] = set()
         for position, rule in enumerate(self.rules):
             if rule.name in names:
-                raise ValueError(f"rule name '{rule.name}' is used twice")
+                raise wrong(f"rule name '{rule.name}' is used twice", "rename one", "rules", position, "name")
             names.add(rule.name)
-            if rule.when == When() and position != len(self.rules) - 1:
-                raise ValueError(f"rule '{rule.name}' matches everything, so the rules after it are never reached")
-        windows = [window.name for window in self.maintenance]
-        for name in windows:
-            if windows.count(name) > 1:
-                raise ValueError(f"maintenance window '{name}' stands twice")
+            if rule.when == When() and position != last:
+                raise wrong(
+                    f"rule '{rule.name}' matches everything, so the rules after it are never reached",
+                    "move it to the end, or say when it applies",
+                    *("rules", position),
+                )
+            if rule.when.time is not None:
+                self._know(rule.when.time.timezone, "rules", position, "when", "time")
+        if self.rules[-1].when != When():
+            raise wrong(
+                "the last rule must be a catch-all (when: {})",
+                "add {name: everything-else, when: {}} at the end",
+                *("rules", last),
+            )
+        windows: set[str] = set()
+        for position, window in enumerate(self.maintenance):
+            if window.name in windows:
+                at = ("maintenance", position, "name")
+                raise wrong(f"maintenance window '{window.name}' stands twice", "rename one", *at)
+            windows.add(window.name)
+            if window.weekly is not None:
+                self._know(window.weekly.timezone, "maintenance", position, "weekly")
         return self
+
+    def _know(self, timezone: str, *at: str | int) -> None:
+        if timezone not in self.zones:
+            raise wrong(
+                f"there is no time zone '{timezone}'",
+                "write it as the time zone database does, such as Europe/Berlin or America/New_York",
+                *at,
+                "timezone",
+            )
 
     @property
     def match(self) -> tuple[MatchStep, ...]:
@@ -120,7 +144,7 @@ class Policy(Part):
 
     def rule_for(self, subject: Subject, alert: AlertFact) -> Rule:
         """The first rule that matches (the last one always does), completed from the defaults."""
-        chosen = next((rule for rule in self.rules if rule.when.holds(subject, alert)), self.rules[-1])
+        chosen = next((rule for rule in self.rules if rule.when.holds(subject, alert, self.zones)), self.rules[-1])
         rule = self._filled_in.get((chosen.name, alert.severity))
         if rule is None:
             rule = self._filled_in[chosen.name, alert.severity] = self._fill_in(chosen, alert.severity)
@@ -150,6 +174,7 @@ class Policy(Part):
             title=pick("title"),
             description=pick("description"),
             close_text=pick("close_text"),
+            note_text=pick("note_text"),
             hold_ms=lived("hold", 0),
             settle_ms=lived("settle", 0),
             reopen_within_ms=lived("reopen_within", 0),
@@ -165,7 +190,11 @@ class Policy(Part):
 
     def maintenance_at(self, subject: Subject, at_ms: int) -> tuple[str, int] | None:
         """The maintenance window that a subject is in at an instant: name and end (epoch ms); of several the last to end."""
-        found = [(until, window.name) for window in self.maintenance if (until := window.until(subject, at_ms))]
+        found = [
+            (until, window.name)
+            for window in self.maintenance
+            if (until := window.until(subject, at_ms, self.zones)) is not None
+        ]
         if not found:
             return None
         until, name = max(found)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ValidationError
+from pydantic_core import PydanticCustomError
 
 Path = tuple[str | int, ...]
 
@@ -15,25 +17,30 @@ Path = tuple[str | int, ...]
 NOT_YET: dict[str, str] = {
     "escalate": "raising the priority when the severity rises",
     "storm": "collapsing many devices into one ticket",
-    "tags": "matching tags",
-    "time": "matching the time of day",
-    "days": "matching the day of the week",
     "contract": "contracts on tickets",
-    "canary": "trying a policy on one organization",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Something wrong in a policy: where (path of keys), what, and what to do about it."""
+    """Something wrong in a policy: where (path of keys), what, and what to do about it.
+
+    An error cannot come into force; a warning can, and is probably not what was meant.
+    """
 
     path: Path
-    message: str
+    reason: str
     suggestion: str = ""
+    level: Literal["error", "warning"] = "error"
+
+    @property
+    def key(self) -> str:
+        """The path as people write it: ``rules.0.when.severity``."""
+        return ".".join(str(part) for part in self.path) or "policy"
 
     def __str__(self) -> str:
-        where = ".".join(str(part) for part in self.path) or "policy"
-        return f"{where}: {self.message}" + (f"; {self.suggestion}" if self.suggestion else "")
+        level = "warning: " if self.level == "warning" else ""
+        return f"{self.key}: {level}{self.reason}" + (f"; {self.suggestion}" if self.suggestion else "")
 
 
 class PolicyError(ValueError):
@@ -44,27 +51,44 @@ class PolicyError(ValueError):
         self.findings = findings
 
 
+def wrong(reason: str, suggestion: str = "", *at: str | int) -> PydanticCustomError:
+    """What a validator of the policy raises: the reason, what to do, and where below the validated value (``at``)."""
+    # pydantic's templates would read braces in a text that is not ours.
+    return PydanticCustomError("policy", "{reason}", {"reason": reason, "suggestion": suggestion, "at": at})
+
+
+def near(written: str, known: Collection[str]) -> str:
+    """The suggestion for a word that is not known: the nearest, else all there are."""
+    found = get_close_matches(written, known, 1)
+    return f"did you mean '{found[0]}'?" if found else "there are " + ", ".join(known)
+
+
 def findings_of(error: ValidationError, model: type[BaseModel]) -> list[Finding]:
-    """Every error of a document that was validated against ``model``."""
-    return [_finding(detail, model) for detail in error.errors(include_url=False)]
+    """Every error of a document that was validated against ``model``, one for each place."""
+    found: dict[Path, Finding] = {}
+    for detail in error.errors(include_url=False):
+        finding = _finding(detail, model)
+        # A value of several possible kinds is refused once for each of them; the first is what it looks like most.
+        found.setdefault(finding.path, finding)
+    return list(found.values())
 
 
 def _finding(detail: Any, root: type[BaseModel]) -> Finding:
     path: Path = tuple(part for part in detail["loc"] if _in_document(part))
     kind, message = detail["type"], detail["msg"].removeprefix("Value error, ")
+    if kind == "policy":
+        told = detail["ctx"]
+        return Finding((*path, *told["at"]), told["reason"], told["suggestion"])
     if kind == "extra_forbidden":
         key = str(path[-1])
         if key in NOT_YET:
             return Finding(path, f"'{key}' ({NOT_YET[key]}) is not supported yet", "remove it; it would have no effect")
         known = _siblings(root, path[:-1])
-        near = get_close_matches(key, known, 1)
-        return Finding(
-            path, f"unknown key '{key}'", f"did you mean '{near[0]}'?" if near else "known: " + ", ".join(known)
-        )
+        return Finding(path, f"unknown key '{key}'", near(key, known))
     if kind == "missing":
         if path == ("version",):
             return Finding(path, "the file format's version is missing", "write version: 1 at the top")
-        return Finding(path, "is missing")
+        return Finding(path, "is missing", f"write {path[-1]} here")
     return Finding(path, message[0].lower() + message[1:] if kind != "value_error" else message)
 
 
@@ -73,7 +97,7 @@ def _in_document(part: str | int) -> bool:
     return isinstance(part, int) or (re.fullmatch(r"[a-z_A-Z]+", part) is not None and part not in _UNION_BRANCHES)
 
 
-_UNION_BRANCHES = {"str", "int", "dict", "CatchAll", "MessageMatch"}
+_UNION_BRANCHES = {"str", "int", "dict", "CatchAll"}
 
 
 def _siblings(root: type[BaseModel], path: Path) -> list[str]:
@@ -85,8 +109,9 @@ def _siblings(root: type[BaseModel], path: Path) -> list[str]:
         if field is None:
             return []
         model = _model_in(field.annotation)
-    fields = model.model_fields if hasattr(model, "model_fields") else {}
-    return [field.alias or name for name, field in fields.items()]
+    if not hasattr(model, "model_fields"):
+        return []
+    return [field.alias or name for name, field in model.model_fields.items() if field.exclude is not True]
 
 
 def _model_in(annotation: Any) -> Any:

@@ -16,11 +16,11 @@ from streams.core.templates import render
 
 Values = dict[str, dict[str, str]]
 
-_TITLE, _DESCRIPTION, _RESOLUTION, _NOTE = 255, 8000, 32000, 32000
+TITLE_LIMIT, DESCRIPTION_LIMIT, RESOLUTION_LIMIT, NOTE_LIMIT = 255, 8000, 32000, 32000
 
 
-def values_of(fact: AlertFact, external_id: str) -> Values:
-    """Everything that a template may name, as text."""
+def values_of(fact: AlertFact, external_id: str, repeats: int = 0) -> Values:
+    """Everything that a template may name, as text; what is not known is empty."""
     where = fact.subject
     return {
         "device": {
@@ -29,6 +29,7 @@ def values_of(fact: AlertFact, external_id: str) -> Values:
             "link": where.link,
             "class": where.node_class,
             "role": where.role_name,
+            "tags": ", ".join(where.tags),
         },
         "organization": {"name": where.organization_name, "id": str(where.organization_id)},
         "location": {"name": where.location_name},
@@ -36,11 +37,13 @@ def values_of(fact: AlertFact, external_id: str) -> Values:
             "message": fact.message,
             "subject": fact.alert_subject,
             "severity": fact.severity,
+            "priority": fact.priority,
             "source_type": fact.source_type or "",
             "uid": fact.uid,
             "condition": fact.condition_name or fact.source_name,
+            "raised_at": rfc3339(fact.raised_at),
         },
-        "incident": {"external_id": external_id},
+        "incident": {"external_id": external_id, "repeats": str(repeats) if repeats else ""},
     }
 
 
@@ -50,7 +53,7 @@ def create_ticket(
     """The ticket of an incident. Its description ends with the line that opens the device in NinjaOne."""
     values = values_of(fact, external_id)
     link = f"Device in NinjaOne: {fact.subject.link}" if fact.subject.link else ""
-    text = render(rule.description, values, _DESCRIPTION - len(link) - 2)
+    text = render(rule.description, values, DESCRIPTION_LIMIT - len(link) - 2)
     return CreateTicket(
         key=key,
         effect_key=external_id,
@@ -59,7 +62,7 @@ def create_ticket(
         external_id=external_id,
         company_id=company_id,
         # A ticket without a title is refused, and a template may come out empty.
-        title=render(rule.title, values, _TITLE) or f"Alert {fact.uid}",
+        title=render(rule.title, values, TITLE_LIMIT) or f"Alert {fact.uid}",
         description=f"{text}\n\n{link}".strip() if link else text,
         queue=rule.queue,
         status=rule.status,
@@ -76,10 +79,10 @@ def complete_ticket(
     *, key: str, external_id: str, ticket_id: int, organization_id: int, rule: Rule, fact: AlertFact, repeats: int
 ) -> CompleteTicket:
     """Complete the ticket of an incident whose alerts are all cleared. ``repeats``: raised again so often without a note."""
-    text = render(rule.close_text, values_of(fact, external_id), _RESOLUTION)
+    text = render(rule.close_text, values_of(fact, external_id), RESOLUTION_LIMIT)
     if rule.repeat == "count" and repeats:
         line = f"Raised again while the ticket was open: {repeats} times."
-        text = f"{text[: _RESOLUTION - len(line) - 1]}\n{line}".strip()
+        text = f"{text[: RESOLUTION_LIMIT - len(line) - 1]}\n{line}".strip()
     return CompleteTicket(
         key=key,
         effect_key=f"{external_id}#complete",
@@ -105,7 +108,7 @@ def reopen_ticket(
         organization_id=organization_id,
         ticket_id=ticket_id,
         status=rule.reopen_status,
-        note=f"Raised again at {rfc3339(fact.raised_at)}: {about}"[:_NOTE],
+        note=f"Raised again at {rfc3339(fact.raised_at)}: {about}"[:NOTE_LIMIT],
         never=rule.never_reopen,
         only_ours=rule.reopen == "ours",
     )
@@ -117,21 +120,23 @@ def note_for(*, external_id: str, cause: str, rule: Rule, fact: AlertFact, repea
     ``repeats`` counts the repeats since the last note that got no note of their own.
     """
     mark = f"ls-{derived_id(external_id, cause)[:10]}"
+    note = {"mark": mark, "title": f"Alert repeated [{mark}]", "note_type": rule.note_type}
+    if rule.note_text is not None:
+        return {**note, "text": render(rule.note_text, values_of(fact, external_id, repeats), NOTE_LIMIT) or fact.uid}
     lines = [
         f"Raised again at {rfc3339(fact.raised_at)}: {fact.message or fact.condition_name or fact.source_type or ''}"
     ]
     lines.append(f"Severity: {fact.severity}. Alert: {fact.uid}.")
     if repeats:
         lines.append(f"{repeats} more since the last note.")
-    text = "\n".join(lines)[:_NOTE]
-    return {"mark": mark, "title": f"Alert repeated [{mark}]", "text": text, "note_type": rule.note_type}
+    return {**note, "text": "\n".join(lines)[:NOTE_LIMIT]}
 
 
 def cleared_note(*, external_id: str, cause: str, rule: Rule, fact: AlertFact, at: int, why: str) -> dict[str, Any]:
     """The note that all alerts of a ticket are cleared while it stays open, as ``note_for`` makes them. ``at``: epoch ms."""
     mark = f"ls-{derived_id(external_id, cause, 'cleared')[:10]}"
     about = fact.message or fact.condition_name or fact.source_type or ""
-    text = f"Cleared in NinjaOne at {rfc3339(at)}: {about}\n{why}"[:_NOTE]
+    text = f"Cleared in NinjaOne at {rfc3339(at)}: {about}\n{why}"[:NOTE_LIMIT]
     return {"mark": mark, "title": f"Alert cleared [{mark}]", "text": text, "note_type": rule.note_type}
 
 

@@ -1,22 +1,17 @@
-"""Windows of time: weekly ones in a time zone. Pure, but for the time zone database that Python reads.
+"""The instants of weekly windows in a zone's table of offsets (``streams.core.week``). Pure.
 
-The instants of a window depend on the release of that database (``docs/decisions/0008``): the same release, the same
-answers. Local times follow the clock on the wall: a time that a change of the clock skips lies as much later as the
-clock moved; of a time that occurs twice a window begins with the first and ends with the second.
+Local times follow the clock on the wall: a time that a change of the clock skips lies as much later as the clock moved;
+of a time that occurs twice a window begins with the first and ends with the second.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from datetime import UTC, date, datetime, timedelta
-from functools import lru_cache
+from collections.abc import Collection, Iterator
 from typing import Protocol
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-_DAY = timedelta(days=1)
-_MINUTES = 24 * 60
-#: A week ahead and the day before, whose window may reach over midnight.
-_NEAR = range(-1, 9)
+from streams.core.week import DAY_MINUTES, Offsets, offset_at, weekday_of
+
+_DAY_S = DAY_MINUTES * 60
 
 
 class Weekly(Protocol):
@@ -34,49 +29,31 @@ class Weekly(Protocol):
     @property
     def end(self) -> int: ...
 
-    @property
-    def timezone(self) -> str: ...
+
+def end_of(window: Weekly, at_ms: int, offsets: Offsets) -> int | None:
+    """When (epoch ms) the window ends that an instant lies in: its begin belongs to it, its end does not.
+
+    ``None`` outside of it. Of two that overlap (a whole day and its next, on a day of 25 hours) the later end counts.
+    """
+    found = [end for begin, end in _around(window, at_ms, offsets) if begin <= at_ms < end]
+    return max(found, default=None)
 
 
-def known_zone(name: str) -> bool:
-    """Whether the time zone database has this name (``Europe/Berlin``)."""
-    try:
-        ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        return False
-    return True
+def _around(window: Weekly, at_ms: int, offsets: Offsets) -> Iterator[tuple[int, int]]:
+    """The windows that begin today or yesterday, by the local date; none is longer than a day."""
+    today = (at_ms // 1000 + offset_at(at_ms // 1000, offsets)) // _DAY_S
+    length = (window.end - window.start) % DAY_MINUTES or DAY_MINUTES
+    for day in (today - 1, today):
+        if weekday_of(day) in window.days:
+            begin = day * _DAY_S + window.start * 60
+            yield _instants(begin, offsets)[0] * 1000, _instants(begin + length * 60, offsets)[1] * 1000
 
 
-def in_weekly(window: Weekly, at_ms: int) -> bool:
-    """Whether an instant (epoch ms) lies in the window: its begin belongs to it, its end does not."""
-    return any(begin <= at_ms < end for begin, end in _around(window, at_ms))
+def _instants(wall: int, offsets: Offsets) -> tuple[int, int]:
+    """The first and the last instant (epoch seconds) at which a zone's clock shows ``wall``, its seconds as if in UTC.
 
-
-def next_end(window: Weekly, at_ms: int) -> int:
-    """When (epoch ms) the window ends that an instant lies in; outside of one, the next one's end. Always later."""
-    # A window between two instants of one week exists as soon as it has a day, which its format asks for.
-    return min(end for _, end in _around(window, at_ms) if end > at_ms)
-
-
-def _around(window: Weekly, at_ms: int) -> list[tuple[int, int]]:
-    zone = ZoneInfo(window.timezone)
-    today = datetime.fromtimestamp(at_ms / 1000, UTC).astimezone(zone).date()
-    length = window.end - window.start
-    return [
-        _instants(window.timezone, day, window.start, length if length > 0 else length + _MINUTES)
-        for day in (today + _DAY * offset for offset in _NEAR)
-        if day.weekday() in window.days
-    ]
-
-
-@lru_cache(maxsize=4096)
-def _instants(timezone: str, day: date, start: int, length: int) -> tuple[int, int]:
-    zone = ZoneInfo(timezone)
-    # Reckoned as on the wall: the zone is put in its place only when the time is known.
-    begin = datetime(day.year, day.month, day.day, tzinfo=UTC) + timedelta(minutes=start)
-    end = begin + timedelta(minutes=length)
-    return _epoch(begin, zone, 0), max(_epoch(end, zone, 0), _epoch(end, zone, 1))
-
-
-def _epoch(local: datetime, zone: ZoneInfo, fold: int) -> int:
-    return round(local.replace(tzinfo=zone, fold=fold).timestamp() * 1000)
+    A zone changes its clock at most once in two days, so what holds a day before and a day after is all there is.
+    """
+    before, after = (offset_at(wall + near, offsets) for near in (-_DAY_S, _DAY_S))
+    shown = [wall - offset for offset in (before, after) if offset_at(wall - offset, offsets) == offset]
+    return (min(shown), max(shown)) if shown else (wall - before, wall - before)

@@ -122,17 +122,17 @@ def test_the_configuration_may_be_named_before_and_after_the_verb(terminal: Term
         ),
         (
             "version: 1\nrules: [{name: a, when: {}}]\nmaintenance: [{name: night}]\n",
-            "mine.yaml:3: maintenance.0: window 'night' needs either from and to, or weekly",
+            "mine.yaml:3: maintenance.0: window 'night' does not say when; write from and to, or weekly",
         ),
         ("version: 1\nrulez: []\n", "mine.yaml:2: rulez: unknown key 'rulez'; did you mean 'rules'?"),
-        ("version: 1\nversion: 1\n", "mine.yaml:2: key 'version' stands twice"),
-        ("a: [", "mine.yaml:1: this is not YAML"),
+        ("version: 1\nversion: 1\n", "mine.yaml:2: version: key 'version' stands twice"),
+        ("a: [", "mine.yaml:1: policy: this is not YAML"),
     ],
 )
 def test_a_policy_finding_has_file_line_and_key(terminal: Terminal, text: str, words: str) -> None:
     terminal.write(text, "mine.yaml")
     said = terminal.run("policy", "check", "mine.yaml")
-    assert said.code == 1
+    assert said.code == 2
     assert said.out == ""
     assert any(words in line for line in said.err.splitlines()), said.err
 

@@ -35,6 +35,7 @@ from schemas.model import canonical
 from streams.core import documents, engine
 from streams.core.decision import Issued
 from streams.core.engine import Step
+from streams.zones import zones_in
 
 MINUTE, HOUR, DAY = 60_000, 3_600_000, 86_400_000
 #: 2026-11-24T03:00:00Z; all times of the sentences are relative to it.
@@ -145,6 +146,8 @@ def removed(at: int = START + HOUR, cause: Any = "Deleted") -> DeviceRemoved:
 
 def policy(revision: int = 1, **parts: Any) -> PolicyPublished:
     document = {"version": 1, "companies": {"map": [{"organization": 17, "company": 29683}]}, **parts}
+    zones = zones_in(document)
+    document |= {"zones": zones} if zones else {}
     return PolicyPublished(revision=revision, document=canonical(document).decode())
 
 
