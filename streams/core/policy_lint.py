@@ -175,10 +175,10 @@ def _unmapped(policy: Policy) -> Iterator[Finding]:
     """Organizations that a rule names and that can have no company, by what the file alone says."""
     if policy.companies.auto_match != "never" or policy.companies.catch_all is not None:
         return
-    for number, position, entry in _named_organizations(policy):
-        if isinstance(entry, int) and entry not in policy.companies.by_organization:
+    for path, entry in _named_organizations(policy):
+        if path[0] == "rules" and isinstance(entry, int) and entry not in policy.companies.by_organization:
             yield Finding(
-                ("rules", number, "when", "organization", position),
+                path,
                 f"organization {entry} has no company: it is not mapped, and auto_match is never",
                 f"add {{organization: {entry}, company: ID}} under companies.map",
                 "warning",
@@ -187,12 +187,12 @@ def _unmapped(policy: Policy) -> Iterator[Finding]:
 
 def _organizations(policy: Policy, observed: Observed) -> Iterator[Finding]:
     names = {name.casefold(): name for name in observed.organizations.values()}
-    for number, position, entry in _named_organizations(policy):
+    for path, entry in _named_organizations(policy):
         known = entry in observed.organizations if isinstance(entry, int) else entry.casefold() in names
         if not known:
             near = get_close_matches(str(entry).casefold(), names, 1) if isinstance(entry, str) else []
             yield Finding(
-                ("rules", number, "when", "organization", position),
+                path,
                 f"NinjaOne has no organization {entry!r}",
                 f"did you mean '{names[near[0]]}'?" if near else "write its name as NinjaOne shows it, or its id",
                 "warning",
@@ -215,7 +215,10 @@ def _organizations(policy: Policy, observed: Observed) -> Iterator[Finding]:
             yield Finding(("companies",), what, todo, "warning")
 
 
-def _named_organizations(policy: Policy) -> Iterator[tuple[int, int, int | str]]:
+def _named_organizations(policy: Policy) -> Iterator[tuple[Path, int | str]]:
     for number, rule in enumerate(policy.rules):
         for position, entry in enumerate(rule.when.organization or ()):
-            yield number, position, entry
+            yield ("rules", number, "when", "organization", position), entry
+    for number, window in enumerate(policy.maintenance):
+        for position, entry in enumerate(window.organization or ()):
+            yield ("maintenance", number, "organization", position), entry

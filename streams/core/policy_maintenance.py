@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated, Any, Self
 
 from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
@@ -17,8 +17,11 @@ _EXAMPLE = "2026-12-05T22:00:00+01:00"
 
 
 def _instant(value: Any) -> Any:
+    if isinstance(value, date):
+        # YAML makes a date of it, and what a policy publishes is JSON, which has none.
+        raise wrong(f"'{value}' without quotes reads as a date of YAML's", f'write it in quotes, as "{_EXAMPLE}"')
     try:
-        at = value if isinstance(value, datetime) else datetime.fromisoformat(value)
+        at = datetime.fromisoformat(value)
     except (TypeError, ValueError):
         raise wrong(f"'{value}' is not an instant", f'write it in quotes, as "{_EXAMPLE}"') from None
     if at.tzinfo is None:

@@ -101,6 +101,5 @@ Priority = Annotated[NameOrId | dict[str, NameOrId], BeforeValidator(_priority)]
 
 
 class Part(BaseModel):
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", strict=False, coerce_numbers_to_str=False, populate_by_name=True
-    )
+    # A key has one name only: ``from`` is never also taken as ``start``, which the documentation does not have.
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=False, coerce_numbers_to_str=False)

@@ -11,6 +11,7 @@ from schemas.facts import PolicyPublished
 from schemas.model import canonical
 from streams.core.context import parse_context
 from streams.core.policy import PolicyError, parse_policy
+from streams.core.policy_lint import Observed, lint
 from streams.policy_file import PolicyFileError, read_policy
 from streams.policy_schema import policy_schema
 from tests.core.spec import incidents
@@ -55,6 +56,35 @@ BROKEN: list[tuple[str, int, str, str, str]] = [
         "maintenance.0.form",
         "unknown key",
         "did you mean 'from'?",
+    ),
+    (
+        'version: 1\nmaintenance:\n  - name: a\n    start: "2026-12-05T22:00:00Z"\n    to: "2026-12-06T04:00:00Z"\n',
+        4,
+        "maintenance.0.start",
+        "unknown key 'start'",
+        "from",
+    ),
+    (
+        'version: 1\nmaintenance:\n  - name: a\n    from: 2026-12-05\n    to: "2026-12-06T04:00:00Z"\n',
+        4,
+        "maintenance.0.from",
+        "reads as a date of YAML's",
+        "write it in quotes",
+    ),
+    (
+        'version: 1\nmaintenance:\n  - name: a\n    from: "2026-12-05T22:00:00Z"\n    to: 2026-12-06T04:00:00Z\n',
+        5,
+        "maintenance.0.to",
+        "reads as a date of YAML's",
+        "write it in quotes",
+    ),
+    ("version: 1\ncanary: {organizations: [17]}\n", 2, "canary", "not supported yet", "remove it"),
+    (
+        rule('{time: {start: "22:00", timezone: UTC}}'),
+        4,
+        "rules.0.when.time.start",
+        "unknown key 'start'",
+        "there are",
     ),
     (rule(more="lifecycle: {setle: 5m}"), 5, "rules.0.lifecycle.setle", "unknown key", "did you mean 'settle'?"),
     (rule(more="lifecycle: {hold: 5 minutes}"), 5, "rules.0.lifecycle.hold", "not a duration", "5m"),
@@ -181,9 +211,9 @@ def test_a_broken_policy_is_refused_with_line_key_reason_and_suggestion(
 def test_the_revision_in_force_stays_when_a_broken_one_is_written_past_the_check() -> None:
     scene = incidents()
     refused = 0
-    for number, (text, line, *_) in enumerate(BROKEN, 2):
-        if line < 4 or "rulez" in text:
-            continue  # of these no document can be made, or a sibling already stands for them
+    for number, (text, line, _, reason, _) in enumerate(BROKEN, 2):
+        if line < 4 or "rulez" in text or "of YAML's" in reason:
+            continue  # of these no document can be made (a published one is JSON), or a sibling stands for them
         document = yaml.safe_load(text)
         try:
             parse_policy(document)
@@ -198,3 +228,17 @@ def test_the_revision_in_force_stays_when_a_broken_one_is_written_past_the_check
 def test_the_schema_in_the_documentation_is_the_format_as_it_is() -> None:
     written = (Path(__file__).parents[2] / "docs" / "policy.schema.json").read_text(encoding="utf-8")
     assert written == policy_schema(), "write 'lockstep policy schema' to docs/policy.schema.json"
+
+
+def test_a_maintenance_window_that_names_an_organization_ninjaone_does_not_have_is_told() -> None:
+    once = {"from": "2026-12-05T22:00:00Z", "to": "2026-12-06T04:00:00Z"}
+    windows = [{"name": "a", "organization": ["contoso", "Contso", 17, 99], **once}]
+    policy = parse_policy({"version": 1, "companies": {"unmapped": {"company": 1}}, "maintenance": windows})
+
+    found = lint(policy, Observed(organizations={17: "Contoso"}, companies={}))
+
+    assert [(finding.key, finding.reason, finding.level) for finding in found] == [
+        ("maintenance.0.organization.1", "NinjaOne has no organization 'Contso'", "warning"),
+        ("maintenance.0.organization.3", "NinjaOne has no organization 99", "warning"),
+    ]
+    assert found[0].suggestion == "did you mean 'Contoso'?"
