@@ -40,8 +40,7 @@ class Node:
 
 
 #: Kafka's default (1) takes a replica that stopped uncleanly out of the list of those that may lead. With one copy that
-#: leaves nobody: for a moment, as NotEnoughReplicas in 2 of 12 runs after a full disk had ended the broker twice. (Once a
-#: worker could not load its partitions for two minutes afterwards; that this was the cause is likely, not proven.)
+#: leaves nobody: for a moment, as NotEnoughReplicas in 2 of 12 runs after a full disk had ended the broker twice.
 NO_ELIGIBLE_REPLICAS = "eligible.leader.replicas.version=0"
 
 
@@ -144,7 +143,7 @@ def jvm_options(heap_mb: int) -> list[str]:
         "-XX:+UseSerialGC",
         "-XX:+ExitOnOutOfMemoryError",
         "-Djava.awt.headless=true",
-        # Kafka 4.3 unmaps its index files the old way; Java 24 and later would print four lines about it at every start.
+        # Kafka unmaps its index files the old way; Java 24 and later would print four lines about it at every start.
         "--sun-misc-unsafe-memory-access=allow",
         "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
         "-Dorg.slf4j.simpleLogger.showDateTime=true",

@@ -1,4 +1,4 @@
-"""``lockstep parked list | retry | dismiss``: work that waits for a human, and records that could not be understood."""
+"""``lockstep parked list | held | retry | dismiss``: work that waits for a human, and records that could not be understood."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any, Literal, TypeVar
 import click
 
 from connectors.ports import Publication
+from schemas.envelope import rfc3339
 from schemas.facts import ParkedDismissed, ParkedRetried, Selection
 from schemas.identity import derived_id
 from schemas.topics import CONTROL
@@ -18,12 +19,12 @@ from streams import handling
 from streams.cli.base import Failure, actor, common, run, say, say_json, settings_of, table
 from streams.cli.main import Group
 from streams.clock import clock_of
-from streams.core.views import ParkedItem
+from streams.core.views import ParkedItem, WaitingAlert
 from streams.dead_letters import DEAD_ERROR, DEAD_OFFSET, DEAD_TIME, DeadLetter
 from streams.kafka_options import KafkaOptions
 from streams.log import KafkaLog
 from streams.settings import Settings
-from streams.views import parked
+from streams.views import parked, waiting
 from streams.wiring import kafka_options
 
 Verb = Literal["retried", "dismissed"]
@@ -135,6 +136,32 @@ def list_parked(
     return 0
 
 
+@parked_group.command("held")
+@click.option("--organization", type=int, help="Only this NinjaOne organization.")
+@common
+def list_held(config: Path | None, as_json: bool, organization: int | None) -> int:
+    """What waits by itself: alerts that a rule holds or a maintenance window suppresses, and until when."""
+    alerts = [alert for alert in run(_held(settings_of(config))) if organization in (None, alert.organization_id)]
+    if as_json:
+        say_json({"held": [asdict(alert) for alert in alerts]})
+    elif not alerts:
+        say("nothing is held")
+    else:
+        rows = [
+            [
+                alert.uid,
+                alert.disposition,
+                alert.key,
+                _number(alert.organization_id),
+                alert.reason,
+                "" if alert.until is None else rfc3339(alert.until),
+            ]
+            for alert in alerts
+        ]
+        say(table(rows, ["ALERT", "WHAT", "DEVICE", "ORGANIZATION", "REASON", "UNTIL"]))
+    return 0
+
+
 def _show(found: Found) -> None:
     if found.work:
         rows = [[e.id, e.what, e.key, _number(e.organization_id), e.reason] for e in found.work]
@@ -172,6 +199,10 @@ def _handled(letter: DeadLetter) -> str:
     word = letter.handled or {}
     why = f": {word['reason']}" if word.get("reason") else ""
     return f"{word.get('what')} by {word.get('actor')} at {word.get('at')}{why}"
+
+
+async def _held(settings: Settings) -> list[WaitingAlert]:
+    return await waiting(await kafka_options(settings))
 
 
 async def _waiting(settings: Settings) -> Found:

@@ -20,6 +20,7 @@ NEEDS_KAFKA = [
     "audit tail",
     "topics",
     "parked list",
+    "parked held",
     "parked retry --all",
     "parked dismiss --all --reason x",
     "pause",

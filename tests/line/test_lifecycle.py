@@ -5,6 +5,7 @@ Every order and duplication of the same is in ``tests/core``; here each setting 
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator
 
@@ -215,6 +216,9 @@ def test_in_a_maintenance_window_nothing_opens_and_what_still_fires_at_its_end_d
         elsewhere = system.opened(system.alert(outside, "beside the window"))[0]
         assert time.time_ns() // 10**6 < ends, "the window was over too soon for this machine: nothing was shown"
         says(system, stays, "Maintenance:move")
+        held = {row["uid"]: row for row in json.loads(system.lockstep("parked", "held", "--json").out)["held"]}
+        assert (held[stays]["disposition"], held[stays]["until"]) == ("suppressed", ends)
+        assert stays in system.lockstep("parked", "held").out
         system.clear(gone)
         opened = system.opened(stays)[0]
         assert time.time_ns() // 10**6 >= ends
