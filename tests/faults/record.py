@@ -61,6 +61,11 @@ def story(system: System) -> None:
     system.completed(ticket, seconds=PATIENCE_S)
     # One whose alert is still active at the end, and so its ticket open; that of devices[2] is open for its first alert.
     system.opened(system.alert(devices[4]), seconds=PATIENCE_S)
+    # A process that has just begun remembers no delivery: what comes once more is a fact once more.
+    killed = system.kill("connectors")
+    until("others receive", lambda: system.pids().get("connectors", killed) != killed, seconds=PATIENCE_S)
+    system.reaches("ninjaone", "Healthy")
+    system.ninja.ask("POST", "webhooks/redeliver", last=10, order="same")
     system.silence(3)
 
 

@@ -80,8 +80,10 @@ def with_autotask_call(**fields: Any) -> Evidence:
 def test_a_test_reads_one_row_of_each_entity_and_no_more() -> None:
     opened = closed_times(reading(), "autotask")[0].until
     assert opened is not None
-    calls = healthy().autotask_calls
-    template = next(c for c in calls if c["path"].endswith("/Tickets/query"))
+    every = healthy().autotask_calls
+    template = next(c for c in every if c["path"].endswith("/Tickets/query"))
+    # Without those that the first test of the recorded run made.
+    calls = [c for c in every if not (c["path"].endswith("/query") and c["t"] < opened)]
     signing_in = next(c for c in calls if c["path"].endswith("/Version"))
     reads = [call(template, seq=99_990 + number, t=opened - 0.01) for number in range(2)]
     assert signing_in["t"] < opened
