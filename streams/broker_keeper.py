@@ -9,7 +9,7 @@ full, the owner still learns the end of it.
 
 Without room in its folder the broker is not started at all: a Kafka that cannot write while it recovers its log after a
 kill (a transaction index, a snapshot) empties the segment it is at, says so as a warning, and goes on without those
-records (read in the byte code of 4.0.2 to 4.4.0, ``LogLoader.recoverLog``; seen in two drills).
+records (read in the byte code of 4.0.2 to 4.4.0, ``LogLoader.recoverLog``; seen in a drill).
 
 Usage: ``broker_keeper.py GRACE_SECONDS FOLDER COMMAND...``; the first line on standard output is the broker's process id,
 empty where it was not started; the rest, once it ended, the last that it said.
@@ -100,7 +100,8 @@ def _lack_of_room(folder: str) -> str:
             os.close(file)
             os.unlink(path)
     except OSError as error:
-        return error.strerror or type(error).__name__
+        # A folder that cannot be tried for another reason is not full: what is wrong with it the broker says itself.
+        return os.strerror(error.errno) if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG) else ""
     return ""
 
 

@@ -121,3 +121,11 @@ def test_without_room_in_its_folder_a_broker_is_not_started_at_all_and_says_why(
     code, said = kept(resource.RLIM_INFINITY)
     assert (code, list(tmp_path.iterdir())) == (0, [started])
     assert said.strip().isdigit()
+
+
+def test_a_folder_that_cannot_be_tried_is_left_to_the_broker_to_complain_about(tmp_path: Path) -> None:
+    keeper, started = Path(broker_folder.__file__).with_name("broker_keeper.py"), tmp_path / "started"
+    command = [sys.executable, "-I", str(keeper), "1", str(tmp_path / "none"), "touch", str(started)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as running:
+        assert running.wait(20) == 0
+    assert started.exists()
