@@ -124,8 +124,8 @@ def server_properties(*, log_dir: Path, node: Node) -> str:
     return "".join(f"{name}={value}\n" for name, value in settings.items())
 
 
-#: Kafka's loggers that tell as mere information what costs records or holds readers back: a log taken for a stray one and
-#: begun anew, a log cut off during recovery, a transaction ended without its markers.
+#: Kafka's loggers that tell as mere information what becomes of logs while they are recovered, and of transactions: how a
+#: transaction that ended without its markers was found (docs/decisions/0008-the-version-of-kafka.md).
 TELLING = (
     "kafka.log.LogManager",
     "org.apache.kafka.storage.internals.log.LogLoader",

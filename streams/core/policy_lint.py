@@ -125,22 +125,16 @@ def _texts(path: Path, ticket: TicketSettings) -> Iterator[Finding]:
 
 
 def _lifecycle(path: Path, given: LifecycleSettings, base: LifecycleSettings) -> Iterator[Finding]:
-    # The keys come with the lifecycle's own work; where a version does not have them, there is nothing to compare.
-    settle, reopen = (_setting(given, base, field) for field in ("settle", "reopen_within"))
+    settle = base.settle if given.settle is None else given.settle
+    reopen = base.reopen_within if given.reopen_within is None else given.reopen_within
     if settle and reopen and settle > reopen:
-        field = "settle" if getattr(given, "settle", None) is not None else "reopen_within"
+        field = "settle" if given.settle is not None else "reopen_within"
         yield Finding(
             (*path, field),
             f"settle ({_told(settle)}) is longer than reopen_within ({_told(reopen)}): "
             "when a ticket is completed, the time to reopen it is already over",
             "make reopen_within longer than settle, or settle shorter",
         )
-
-
-def _setting(given: LifecycleSettings, base: LifecycleSettings, field: str) -> int | None:
-    own: int | None = getattr(given, field, None)
-    inherited: int | None = getattr(base, field, None)
-    return inherited if own is None else own
 
 
 def _told(milliseconds: int) -> str:
