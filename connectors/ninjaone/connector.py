@@ -16,6 +16,7 @@ from connectors.ninjaone.intake import Intake
 from connectors.ninjaone.inventory import Inventory, LastUserWanted
 from connectors.ninjaone.looks import Looks
 from connectors.ninjaone.poller import AlertPoller
+from connectors.ninjaone.rounds import AlertRounds
 from connectors.ninjaone.webhook import NinjaOneWebhook
 from connectors.pacing import keep_polling
 from connectors.ports import Gate, Log, Now
@@ -124,12 +125,19 @@ class NinjaOneConnector:
         with suppress(TimeoutError):
             async with asyncio.timeout(_LISTED_SECONDS):
                 await self.directory.listed.wait()
-        await self._loop("ninjaone alerts", self.poller.poll, self.config.poll_seconds)
+        rounds = AlertRounds(self.poller, self.intake.lag, seconds=self.config.poll_seconds, sleep=self.sleep)
+        try:
+            await self._keep("ninjaone alerts", rounds.work, rounds.pause)
+        finally:
+            await rounds.stop()
 
     async def _loop(self, name: str, work: Work, seconds: float) -> None:
         async def pause() -> None:
             await self.sleep(seconds)
 
+        await self._keep(name, work, pause)
+
+    async def _keep(self, name: str, work: Work, pause: Work) -> None:
         await keep_polling(
             name, work, pause, gate=self.gate, sleep=self.sleep, jitter=self.jitter, failing=self.failing
         )

@@ -8,10 +8,11 @@ from collections.abc import Callable
 from connectors.ninjaone.alertbook import AlertBook
 from connectors.ninjaone.conditions import UNKNOWN_CONDITION, Conditions
 from connectors.ninjaone.directory import Directory
+from connectors.ninjaone.lag import DeliveryLag
 from connectors.ninjaone.translate import Meaning, alert_reset, alert_triggered, meaning
 from connectors.ports import Now, Publication
 from schemas.facts import AlertReset, AlertTriggered
-from schemas.ninjaone import ActivityRow, RowError
+from schemas.ninjaone import ActivityRow, RowError, milliseconds
 
 #: The source of what the poll brought.
 ACTIVITIES = "/ninjaone/activities"
@@ -65,12 +66,17 @@ class Intake:
         self._on_device = on_device
         self._on_organizations = on_organizations
         self.recent = Recent()
+        self.lag = DeliveryLag()
         #: Alert activities in a row that the poll brought, while no delivery came.
         self._polled = 0
 
     def delivered(self) -> None:
         """A delivery of the webhook came, whatever it said."""
         self._polled = 0
+
+    def told(self, row: ActivityRow) -> None:
+        """A delivery told of this activity."""
+        self.lag.seen(milliseconds(row.activity_time), self._now())
 
     def webhook_fell_silent(self) -> bool:
         """Whether the poll brought several alerts that a webhook should have pushed; begins to count anew when so.

@@ -93,6 +93,8 @@ class AlertPoller:
         self._backfill = backfill
         self._cursor: int | None = None
         self._remembered = b""
+        #: The highest activity id that any read has passed.
+        self._passed = 0
         #: The newest vendor time among the activities read: what the list raised before it should have an activity.
         self._read_until = 0
         self._unexplained: set[str] = set()
@@ -134,6 +136,40 @@ class AlertPoller:
         if failures:
             raise failures[0]
 
+    async def catch_up(self) -> int:
+        """Publish the activities above all that were read so far, without the list; returns how many that were.
+
+        For deliveries that come late (``connectors.ninjaone.rounds``). What became visible below them is the next round's,
+        and so is the cursor: a crash repeats facts under their same ids. Raises ``CallFailed`` or ``CallsSuspended``.
+        """
+        if self._cursor is None or self._first_list:
+            await self.poll()
+            return 0
+        try:
+            read = await self._client.activities_above(max(self._cursor, self._passed), keep=concerns_us)
+        except CallFailed:
+            self._book.forget_missing()
+            raise
+        fresh = self._fresh(read)
+        if self._must_learn(fresh):
+            await self.poll()
+            return len(fresh)
+        failures: list[CallFailed] = []
+        await self._publish_activities(fresh, failures)
+        # It was a delivery that brought this about, so the webhook is not silent.
+        self._intake.delivered()
+        await self._unreadable["activities"].report(read.unreadable)
+        await self._book.flush(self._log)
+        if failures:
+            raise failures[0]
+        return len(fresh)
+
+    def _fresh(self, read: ActivitiesRead) -> list[ActivityRow]:
+        """What was not published yet; remembers how far the reads have come."""
+        self._passed = max([self._passed, *(id_ for id_, _ in read.marks)])
+        self._read_until = max([self._read_until, *(time for _, time in read.marks)])
+        return [row for row in read.rows if row.id not in self._intake.recent]
+
     async def _read(self, cursor: int, failures: list[CallFailed]) -> ActivitiesRead:
         """The activities above the cursor; none when they cannot be had while the host answers otherwise."""
         try:
@@ -150,8 +186,7 @@ class AlertPoller:
 
     async def _publish_round(self, read: ActivitiesRead, failures: list[CallFailed]) -> tuple[bool, set[int]]:
         """Publish what both lists say; returns whether the alert list was read, and the activities that must wait."""
-        fresh = [row for row in read.rows if row.id not in self._intake.recent]
-        self._read_until = max([self._read_until, *(time for _, time in read.marks)])
+        fresh = self._fresh(read)
         early = self._must_learn(fresh)
         asked_at = self._now()
         listing = await self._list(failures) if early else None
@@ -302,7 +337,7 @@ class AlertPoller:
                 read.newest,
                 self._cursor,
             )
-            self._cursor = read.newest
+            self._cursor = self._passed = read.newest
         value = orjson.dumps({"activity": self._cursor, "published": self._intake.recent.above(self._cursor)})
         if value != self._remembered:
             await self._log.remember(topics.CURSORS, _CURSOR, value)

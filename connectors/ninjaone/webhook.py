@@ -75,6 +75,7 @@ class NinjaOneWebhook:
             return await self._keep(headers, value, str(error))
 
     async def _publish(self, row: ActivityRow) -> tuple[int, str]:
+        self._intake.told(row)
         if row.id in self._intake.recent:
             return 204, ""
         try:
