@@ -9,13 +9,14 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
 from connectors.ports import Log, Now
 from connectors.probing import ProbeResult
 from schemas.envelope import rfc3339
-from schemas.facts import ConnectionName
+from schemas.facts import ConnectionChanged, ConnectionName
 from schemas.topics import OPERATIONS
 from streams.core import connection as machine
 from streams.core.connection import DISPLAY, Connection, evolve
@@ -28,6 +29,7 @@ from streams.log import LogError
 from streams.operations import Pause, pause_of
 from streams.ports import InputRecord
 from streams.readers import ReadError, Remembered, end_offsets, read_all, tail
+from streams.refusal_notes import Refusal, RefusalNotes
 
 #: How long a caller waits for its refusal to be published; the gate is closed already, and publishing goes on.
 PUBLISH_SECONDS = 5.0
@@ -74,6 +76,7 @@ class ConnectionWatch:
         self._options = options
         self._log = log
         self._holding = Holding(load, secrets_file)
+        self._notes = RefusalNotes(secrets_file.parent / "refusals" if secrets_file is not None else None)
         self._test = test
         self._on_credentials = on_credentials
         self._topics = topics
@@ -95,6 +98,7 @@ class ConnectionWatch:
             self._take(record)
         await self._switches.start()
         await self._compare()
+        self._take_notes()
         for work in (self._follow(), self._follow_file(), self._test_untested()):
             self._spawn(work, essential=True)
 
@@ -167,7 +171,11 @@ class ConnectionWatch:
         """Close the gate for this process, before anybody else knows. A refusal of an older epoch changes nothing."""
         connection = self.connections[name]
         if epoch == connection.epoch and connection.open and name not in self._refusals:
-            self._refusals[name] = (epoch, reason, self.now())
+            since = self.now()
+            self._refusals[name] = (epoch, reason, since)
+            self._notes.write(
+                name, Refusal(epoch=epoch, credentials=connection.credentials, reason=reason, since=since)
+            )
             self._wake()
 
     async def publish(self, name: ConnectionName, decide: Decide) -> None:
@@ -214,6 +222,23 @@ class ConnectionWatch:
             # Either a newer test counts, or everybody knows by now.
             del self._refusals[name]
 
+    def _take_notes(self) -> None:
+        """Stop for what another process of this machine was refused, and tell of it: that one may have died before it could."""
+        for name, connection in self.connections.items():
+            noted = self._notes.read(name)
+            # A note of an epoch that this process has not heard of yet is looked at again.
+            if noted is None or noted.epoch > connection.epoch:
+                continue
+            if not connection.open or (noted.epoch, noted.credentials) != (connection.epoch, connection.credentials):
+                self._notes.remove(name)
+            elif name not in self._refusals:
+                self._refusals[name] = (noted.epoch, noted.reason, noted.since)
+                self._wake()
+                self._spawn(self._publish(name, partial(self._refused, noted)))
+
+    def _refused(self, noted: Refusal, connection: Connection) -> ConnectionChanged | None:
+        return machine.refused(connection, reason=noted.reason, epoch=noted.epoch, at=noted.since, by=self.by)
+
     async def _compare(self) -> None:
         for name, connection in self.connections.items():
             held = self._holding.of(name)
@@ -224,6 +249,7 @@ class ConnectionWatch:
     async def _follow_file(self) -> None:
         said = ""
         while True:
+            self._take_notes()
             try:
                 names, said = self._holding.refresh(), ""
             except (ValueError, OSError) as error:

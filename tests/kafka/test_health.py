@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import socket
 import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
@@ -25,6 +26,7 @@ from streams.health import HealthTopics
 from streams.kafka_options import KafkaOptions
 from streams.log import KafkaLog
 from streams.readers import read_all
+from streams.refusal_notes import Refusal, RefusalNotes
 from streams.topics import TopicSettings, create_topics
 
 SECRET = {"username": "api@example.org", "secret": "hush-hush"}
@@ -49,10 +51,10 @@ class Stage:
         draft.write_bytes(orjson.dumps({"autotask": credentials}))
         draft.replace(self.file)
 
-    async def process(self, name: str, **more) -> ConnectionWatch:
+    async def process(self, name: str, log: KafkaLog | None = None, **more) -> ConnectionWatch:
         watch = ConnectionWatch(
             self.options,
-            self.log,
+            log or self.log,
             now=lambda: self.time,
             by=name,
             load=lambda: orjson.loads(self.file.read_bytes()),
@@ -151,6 +153,20 @@ async def test_a_refusal_from_before_the_last_test_no_longer_counts(stage: Stage
     await watch.gate("autotask").refused("401 Unauthorized", old)
     assert is_open(watch)
     assert await stage.state() == "Healthy"
+
+
+async def test_a_note_of_an_epoch_that_is_over_or_of_other_credentials_closes_nothing_and_is_removed(
+    stage: Stage,
+) -> None:
+    await stage.test_succeeds()
+    standing = (await health.connections(stage.options, topics=stage.topics))["autotask"]
+    notes = RefusalNotes(stage.file.parent / "refusals")
+    for epoch, digest in ((standing.epoch - 1, standing.credentials), (standing.epoch, digest_of(OTHER))):
+        notes.write("autotask", Refusal(epoch=epoch, credentials=digest, reason="401", since=1))
+        watch = await stage.process("one")
+        assert is_open(watch)
+        assert notes.read("autotask") is None
+        await watch.stop()
 
 
 async def test_each_change_reaches_every_partition_of_control_once_and_keeps_its_id(stage: Stage) -> None:
@@ -357,6 +373,33 @@ async def test_without_kafka_a_refusal_still_closes_the_gate_and_is_published_la
                 os.kill(broker.pid, signal.SIGCONT)
             assert await within(30, lambda: watch.connections["autotask"].state == "Unhealthy")
             await watch.stop()
+
+
+async def test_while_kafka_cannot_be_told_of_a_refusal_no_other_process_of_the_machine_calls_and_none_that_starts_then(
+    stage: Stage,
+) -> None:
+    await stage.test_succeeds()
+    # A listener that answers nothing: what this process writes never arrives.
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        nowhere = KafkaOptions(bootstrap_servers=f"127.0.0.1:{silent.getsockname()[1]}")
+        cut_off = KafkaLog(nowhere, now=lambda: 1, ack_seconds=2)
+        saw, other = await stage.process("saw it", log=cut_off), await stage.process("other", log=cut_off)
+        gate = saw.gate("autotask")
+        refusing = asyncio.create_task(gate.refused("401", gate.enter()))
+        assert await within(1, lambda: not is_open(other))
+        # The one who saw it dies before it could tell Kafka, and so does the other.
+        for watch in (saw, other):
+            await watch.stop()
+        await refusing
+    assert await stage.state() == "Healthy"
+    new = await stage.process("new")
+    closed = new.gate("autotask").closed()
+    assert closed is not None
+    assert closed.endswith("401")
+    assert await within(10, lambda: new.connections["autotask"].state == "Unhealthy")
+    assert await within(2, lambda: RefusalNotes(stage.file.parent / "refusals").read("autotask") is None)
+    await stage.test_succeeds()
+    assert await within(5, lambda: is_open(new))
 
 
 def test_a_digest_tells_sets_apart_and_reveals_none() -> None:
