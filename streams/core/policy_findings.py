@@ -75,7 +75,10 @@ def findings_of(error: ValidationError, model: type[BaseModel]) -> list[Finding]
 
 
 def _finding(detail: Any, root: type[BaseModel]) -> Finding:
-    path: Path = tuple(part for part in detail["loc"] if _in_document(part))
+    location = detail["loc"]
+    # What is unknown may be written in any way, also as nothing that pydantic or the format would write.
+    written = location[-1:] if detail["type"] == "extra_forbidden" else ()
+    path: Path = (*(part for part in location[: len(location) - len(written)] if _in_document(part)), *written)
     kind, message = detail["type"], detail["msg"].removeprefix("Value error, ")
     if kind == "policy":
         told = detail["ctx"]

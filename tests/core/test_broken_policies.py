@@ -34,6 +34,8 @@ BROKEN: list[tuple[str, int, str, str, str]] = [
     ("version: 1\na: &a [*a]\n", 1, "policy", "more than 100000 values", "fewer aliases"),
     ("rules:\n" + LAST, 1, "version", "version is missing", "write version: 1"),
     ("version: 1\nrulez: []\n", 2, "rulez", "unknown key", "did you mean 'rules'?"),
+    ("version: 1\nrul-3s: []\n", 2, "rul-3s", "unknown key 'rul-3s'", "did you mean 'rules'?"),
+    (rule("{sever ity: [MAJOR]}"), 4, "rules.0.when.sever ity", "unknown key 'sever ity'", "did you mean 'severity'?"),
     ("version: 1\nrules: []\n", 2, "rules", "there is no rule", "everything-else"),
     ("version: 1\nzones: {}\n", 2, "zones", "filled in when a policy is published", "remove the key"),
     (
