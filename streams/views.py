@@ -23,10 +23,10 @@ async def states(options: KafkaOptions, agent: str) -> dict[str, dict[str, Any]]
     return bodies
 
 
-async def state_documents(options: KafkaOptions, agent: str) -> dict[int, dict[bytes, bytes]]:
-    """The live state documents of an agent as they stand in its changelog, by partition and key."""
+async def state_documents(options: KafkaOptions, agent: str, *partitions: int) -> dict[int, dict[bytes, bytes]]:
+    """The live state documents of an agent as they stand in its changelog, by partition and key; of all partitions, or these."""
     found: dict[int, dict[bytes, bytes]] = {}
-    async for record in read_all(options, AGENT_STATE[agent]):
+    async for record in read_all(options, AGENT_STATE[agent], partitions=partitions or None):
         key = record.key or b""
         partition = found.setdefault(record.partition, {})
         if record.value is None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-import sys
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,8 +12,9 @@ from schemas.audit import AuditRecord
 from schemas.envelope import rfc3339
 from schemas.identity import is_key, organization_key
 from schemas.topics import AUDIT
-from streams.cli.base import FAILED, FINDING, Failure, common, run, say, say_error, say_json, settings_of, table
+from streams.cli.base import FAILED, FINDING, Failure, common, run, say, say_json, settings_of, table
 from streams.cli.main import Group
+from streams.cli.progress import Progress
 from streams.clock import machine_now
 from streams.core.connection import Connection
 from streams.explaining import explain as explained
@@ -24,7 +24,7 @@ from streams.health import connections
 from streams.mapping_report import SETTLED, as_rows, mapping, summary, told
 from streams.operations import Pause, pauses
 from streams.readers import read_all, tail
-from streams.replay import AuditResult, verify_audit
+from streams.replay.verify import AuditResult, verify_audit
 from streams.reporter import roles
 from streams.settings import Settings
 from streams.topics import describe
@@ -258,12 +258,9 @@ def audit() -> None:
 def verify(config: Path | None, as_json: bool) -> int:
     """Decide every recorded fact again and compare, byte for byte; exit 2 at the first difference."""
 
-    def progress(count: int) -> None:
-        if sys.stderr.isatty():
-            say_error(f"\r{count} records", end="")
-
     async def main() -> AuditResult:
-        return await verify_audit(await kafka_options(settings_of(config)), progress=progress)
+        with Progress("records") as progress:
+            return await verify_audit(await kafka_options(settings_of(config)), progress=progress)
 
     result = run(main())
     difference = str(result.difference) if result.difference is not None else None

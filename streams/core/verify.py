@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from schemas.audit import AuditedFact, AuditRecord
 from schemas.envelope import DecodeError
@@ -52,14 +53,39 @@ class Verifier:
         self.records = 0
         self.commands = 0
         self._expected: deque[Step] = deque()
-        self._last: AuditRecord | None = None
+        self._last: AuditedFact | None = None
+        #: The offset of the last fact of each topic: an agent reads a topic in its order.
+        self._offsets: dict[str, int] = {}
+
+    def agrees(self, document: dict[str, Any], value: bytes) -> bool:
+        """Whether the next record, given as JSON data and as its bytes, is byte for byte what is decided now.
+
+        The short way, for the records that are as they should be. Where it says no, nothing has changed: ``feed`` takes the
+        record apart and says what differs. Raises ``KeyError``, ``TypeError``, ``AttributeError`` for what is no record.
+        """
+        fact = _fact_in(document["fact"])
+        if self._expected:
+            steps = list(self._expected) if self._last is not None and _same_place(fact, self._last) else []
+        else:
+            try:
+                steps = decide(self.agent, event_of(fact), fact, self.state)
+            except DecodeError:
+                steps = []
+        if not steps or steps[0].value != value or not self._in_order(fact):
+            return False
+        self._expected = deque(steps[1:])
+        self.state[steps[0].key.encode()] = steps[0].state
+        self.records += 1
+        self.commands += len(steps[0].commands)
+        self._remember(fact)
+        return True
 
     def feed(self, record: AuditRecord) -> Difference | None:
         """The next record. Returns the first difference in it, if there is one."""
         self.records += 1
         self.commands += len(record.commands)
         found = self._compare(record)
-        self._last = record
+        self._remember(record.fact)
         return found
 
     def finish(self, live: Mapping[bytes, bytes] | None = None) -> Difference | None:
@@ -77,12 +103,15 @@ class Verifier:
             return self._difference(record, "agent", record.agent, self.agent)
         if record.hash != record.chained():
             return self._difference(record, "hash", record.hash, record.chained())
-        if self._expected and self._last is not None and not _same_place(record.fact, self._last.fact):
+        if self._expected and self._last is not None and not _same_place(record.fact, self._last):
             return self._missing(self._last)
         if not self._expected:
             found = self._decide(record)
             if found is not None:
                 return found
+        if not self._in_order(record.fact):
+            after = f"after offset {self._offsets[record.fact.topic]}"
+            return self._difference(record, "order", f"offset {record.fact.offset}", after)
         step = self._expected.popleft()
         # In the usual case one comparison of bytes says it all.
         parts = _parts(record, step.record) if record.to_json() != step.value else []
@@ -91,6 +120,15 @@ class Verifier:
                 return self._difference(record, field, recorded, decided)
         self.state[step.key.encode()] = step.state
         return None
+
+    def _in_order(self, fact: AuditedFact) -> bool:
+        """Whether a fact follows those of its topic before it; one that concerns many keys stands in a record of each."""
+        known = self._offsets.get(fact.topic, -1)
+        return fact.offset > known or (self._last is not None and _same_place(fact, self._last))
+
+    def _remember(self, fact: AuditedFact) -> None:
+        self._last = fact
+        self._offsets[fact.topic] = fact.offset
 
     def _decide(self, record: AuditRecord) -> Difference | None:
         try:
@@ -102,16 +140,16 @@ class Verifier:
             return self._difference(record, "record", "a decision", "none, the fact does not concern this agent")
         return None
 
-    def _missing(self, last: AuditRecord) -> Difference:
+    def _missing(self, last: AuditedFact) -> Difference:
         step = self._expected[0].record
         return Difference(
             agent=self.agent,
             key=step.key,
             count=step.count,
             field="record",
-            topic=last.fact.topic,
-            partition=last.fact.partition,
-            offset=last.fact.offset,
+            topic=last.topic,
+            partition=last.partition,
+            offset=last.offset,
             recorded="none",
             decided="a decision",
         )
@@ -144,6 +182,16 @@ class Verifier:
             recorded=recorded,
             decided=decided,
         )
+
+
+def _fact_in(document: dict[str, Any]) -> AuditedFact:
+    return AuditedFact.model_construct(
+        topic=document["topic"],
+        partition=document["partition"],
+        offset=document["offset"],
+        headers=document["headers"],
+        value=document["value"],
+    )
 
 
 def event_of(fact: AuditedFact) -> Event[Fact]:

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from streams.demo.theatre import Theatre
-from streams.replay import verify_audit
+from streams.replay.verify import verify_audit
 from streams.views import dispositions, states
 
 

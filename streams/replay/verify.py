@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+import orjson
 from pydantic import ValidationError
 
 from schemas.audit import AuditRecord
 from schemas.topics import AGENT_STATE, AUDIT
 from streams.core.verify import Difference, Verifier
 from streams.kafka_options import KafkaOptions
-from streams.readers import end_offsets, read_all
+from streams.readers import end_offsets, first_offsets, read_all
+from streams.replay.partitions import Tell, over_partitions
 from streams.views import state_documents
+
+#: A reader of the log answers its heartbeats and signals in between so many records.
+BREATHE = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,58 +35,102 @@ class AuditResult:
     settled: bool
 
 
-async def verify_audit(options: KafkaOptions, *, progress: Callable[[int], None] = lambda count: None) -> AuditResult:
+async def verify_audit(
+    options: KafkaOptions,
+    *,
+    progress: Callable[[int, int], None] = lambda count, total: None,
+    processes: int | None = None,
+) -> AuditResult:
     """Read the whole audit and decide it again; then compare with the live state, which has to stand still for it.
 
-    Never calls a vendor. Raises ``ReadError``.
+    ``progress`` is told how many of about how many records are done. Never calls a vendor. Raises ``ReadError``.
     """
     for last in (False, False, True):
-        before = await end_offsets(options, AUDIT)
-        verifiers, difference, records = await _decide_again(options, progress)
-        if difference is not None:
-            return _result(verifiers, records, difference, settled=True)
-        live = {agent: await state_documents(options, agent) for agent in AGENT_STATE}
-        if await end_offsets(options, AUDIT) == before:
-            for (agent, partition), verifier in sorted(verifiers.items()):
-                difference = verifier.finish(live[agent].get(partition, {}))
-                if difference is not None:
-                    return _result(verifiers, records, difference, settled=True)
-            return _result(verifiers, records, None, settled=True)
-        if last:
-            return _result(verifiers, records, None, settled=False)
+        before, begin = await end_offsets(options, AUDIT), await first_offsets(options, AUDIT)
+        total = sum(end - begin[place] for place, end in before.items())
+        parts = await over_partitions(
+            VerifyPartition(options),
+            sorted(partition for _, partition in before),
+            records=total,
+            progress=lambda count, total=total: progress(count, total),  # type: ignore[misc]
+            processes=processes,
+        )
+        records, commands = sum(part.records for part in parts), sum(part.commands for part in parts)
+        broken = next((part.difference for part in parts if part.difference is not None), None)
+        settled = await end_offsets(options, AUDIT) == before
+        if broken is None and settled:
+            broken = next((part.from_live for part in parts if part.from_live is not None), None)
+        if broken is not None or settled or last:
+            return AuditResult(
+                records=records, commands=commands, difference=broken, settled=settled or broken is not None
+            )
         await asyncio.sleep(1)
     raise AssertionError("unreachable")
 
 
-async def _decide_again(
-    options: KafkaOptions, progress: Callable[[int], None]
-) -> tuple[dict[tuple[str, int], Verifier], Difference | str | None, int]:
-    verifiers: dict[tuple[str, int], Verifier] = {}
-    records = 0
-    async for raw in read_all(options, AUDIT):
-        records += 1
-        try:
-            record = AuditRecord.from_json(raw.value or b"")
-        except ValidationError as error:
-            first = error.errors(include_url=False, include_input=False)[0]
-            where = f"audit[{raw.partition}]@{raw.offset}"
-            return verifiers, f"{where}: this is not an audit record ({first['msg']})", records
-        place = (record.agent, raw.partition)
-        verifier = verifiers.get(place)
-        if verifier is None:
-            verifier = verifiers[place] = Verifier(agent=record.agent)
-        difference = verifier.feed(record)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerifiedPartition:
+    """One partition decided again: ``difference`` within its audit, ``from_live`` against the state (which may move)."""
+
+    records: int
+    commands: int
+    difference: Difference | str | None
+    from_live: Difference | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class VerifyPartition:
+    """The job of one partition (``streams.replay.partitions``)."""
+
+    options: KafkaOptions
+
+    async def __call__(self, partition: int, tell: Tell) -> VerifiedPartition:
+        """Decide the partition's audit again, then compare with its live state."""
+        verifiers: dict[str, Verifier] = {agent: Verifier(agent=agent) for agent in AGENT_STATE}
+        records, difference = 0, None
+        async for raw in read_all(self.options, AUDIT, partitions=[partition]):
+            records += 1
+            difference = _fed(verifiers, raw.value or b"", f"audit[{raw.partition}]@{raw.offset}")
+            if difference is not None:
+                break
+            if records % BREATHE == 0:
+                tell(records)
+                await asyncio.sleep(0)
+        tell(records)
+        commands = sum(verifier.commands for verifier in verifiers.values())
         if difference is not None:
-            return verifiers, difference, records
-        if records % 1000 == 0:
-            progress(records)
-            # Deciding is pure arithmetic: let the process answer its heartbeats and signals in between.
-            await asyncio.sleep(0)
-    return verifiers, None, records
+            return VerifiedPartition(records=records, commands=commands, difference=difference)
+        return VerifiedPartition(
+            records=records,
+            commands=commands,
+            difference=None,
+            from_live=_compared(verifiers, await self._live(partition)),
+        )
+
+    async def _live(self, partition: int) -> dict[str, Mapping[bytes, bytes]]:
+        documents = {agent: await state_documents(self.options, agent, partition) for agent in AGENT_STATE}
+        return {agent: found.get(partition, {}) for agent, found in documents.items()}
 
 
-def _result(
-    verifiers: dict[tuple[str, int], Verifier], records: int, difference: Difference | str | None, *, settled: bool
-) -> AuditResult:
-    commands = sum(verifier.commands for verifier in verifiers.values())
-    return AuditResult(records=records, commands=commands, difference=difference, settled=settled)
+def _fed(verifiers: Mapping[str, Verifier], value: bytes, where: str) -> Difference | str | None:
+    # What is decided again byte for byte needs no second look; all else is taken apart to say where it differs.
+    with contextlib.suppress(ValueError, KeyError, TypeError, AttributeError):
+        document = orjson.loads(value)
+        if verifiers[document["agent"]].agrees(document, value):
+            return None
+    try:
+        record = AuditRecord.from_json(value)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        return f"{where}: this is not an audit record ({first['msg']})"
+    if record.agent not in verifiers:
+        return f"{where}: there is no agent '{record.agent}'"
+    return verifiers[record.agent].feed(record)
+
+
+def _compared(verifiers: Mapping[str, Verifier], live: Mapping[str, Mapping[bytes, bytes]]) -> Difference | None:
+    for agent, verifier in verifiers.items():
+        difference = verifier.finish(live[agent])
+        if difference is not None:
+            return difference
+    return None

@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+from schemas.envelope import rfc3339
 from tests.line.system import System, writes
 
 
@@ -45,6 +46,34 @@ def test_status_has_the_documented_shape(system: System) -> None:
     running = {role["name"] for role in status["roles"] if role["state"] == "running"}
     assert running >= {"connectors", "executor", "worker-1", "worker-2"}
     assert system.lockstep("status", "--role", "worker").code == 0
+
+
+def test_the_state_can_be_rebuilt_from_the_audit_now_and_as_of_an_earlier_moment(system: System) -> None:
+    device = system.take()[0]
+    uid = system.alert(device)
+    ticket = system.opened(uid)[0]
+    time.sleep(1)
+    before = rfc3339(round(time.time() * 1000))
+    system.clear(uid)
+    system.completed(ticket)
+    system.silence(2)
+    said = system.lockstep("rebuild", "--json")
+    assert said.code == 0, said
+    found = said.json()
+    assert (found["compared_with_live_state"], found["differences"]) == (True, [])
+    assert found["documents"] > 0
+    file = system.folder / "documents.jsonl"
+    key = str(device["id"])
+    then = system.lockstep("rebuild", "--as-of", before, "--key", key, "--output", str(file), "--json")
+    assert then.code == 0, then
+    [shown] = [row for row in then.json()["shown"] if row["agent"] == "incidents"]
+    assert shown["body"]["alerts"][uid]["disposition"] == "ticketed"
+    assert then.json()["compared_with_live_state"] is False
+    rows = [json.loads(line) for line in file.read_text().splitlines()]
+    assert {row["agent"] for row in rows} == {"incidents", "devices"}
+    unknown = system.lockstep("rebuild", "--key", "999999")
+    assert unknown.code == 1
+    assert "the audit has no decision about '999999'" in unknown.err
 
 
 def test_the_audit_verifies_and_can_be_followed(system: System) -> None:

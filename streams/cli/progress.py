@@ -1,0 +1,49 @@
+"""How far a long verb has come: one line on a terminal, rewritten; nothing where standard error is no terminal."""
+
+from __future__ import annotations
+
+import sys
+import time
+from types import TracebackType
+
+from streams.cli.base import say_error
+
+#: A person reads no faster, and a terminal costs time.
+_EVERY_S = 0.2
+
+
+class Progress:
+    """``with Progress("records") as progress: ... progress(done, total)``. The line is taken away at the end."""
+
+    def __init__(self, what: str) -> None:
+        self._what = what
+        self._shown = sys.stderr.isatty()
+        self._began = self._last = time.monotonic()
+        self._width = 0
+
+    def __enter__(self) -> Progress:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._width:
+            say_error("\r" + " " * self._width + "\r", end="")
+
+    def __call__(self, done: int, total: int) -> None:
+        """So many of about so many are done."""
+        now = time.monotonic()
+        if not self._shown or now - self._last < _EVERY_S:
+            return
+        self._last = now
+        line = told(self._what, done, total, now - self._began)
+        say_error("\r" + line.ljust(self._width), end="")
+        self._width = max(self._width, len(line))
+
+
+def told(what: str, done: int, total: int, seconds: float) -> str:
+    """The line: how many, the share, and how long it will still take at this pace (``total`` may be an overestimate)."""
+    if not 0 < done <= total or seconds <= 0:
+        return f"{done} {what}"
+    left = round(seconds * (total - done) / done)
+    return f"{done} of about {total} {what} ({done / total:.0%}), {left // 60}:{left % 60:02d} left"

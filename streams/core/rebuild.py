@@ -1,0 +1,44 @@
+"""State from the recorded decisions: every change of the audit applied in its order, without deciding again."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from streams.core import documents
+from streams.core.documents import Body, Chain
+
+
+class Rebuilder:
+    """The documents of one agent and partition, as its audit records make them.
+
+    Feed it the records of one agent and partition in their order, as JSON data. Bodies stay plain data until they are
+    asked for, so memory follows the state and not the length of the log.
+    """
+
+    def __init__(self) -> None:
+        self.records = 0
+        self._bodies: dict[str, Body] = {}
+        self._chains: dict[str, Chain] = {}
+        self._digests: dict[str, str] = {}
+
+    def feed(self, record: dict[str, Any]) -> None:
+        """Apply what was decided. Raises ``KeyError`` or ``TypeError`` for what is no audit record."""
+        key = record["key"]
+        documents.evolve(self._bodies.setdefault(key, {}), record["decision"].get("changes", []))
+        self._chains[key] = Chain(record["count"], record["hash"])
+        self._digests[key] = record["state"]
+        self.records += 1
+
+    def documents(self) -> dict[bytes, bytes]:
+        """Every document, by key, as the agent keeps it."""
+        return {
+            key.encode(): documents.write(documents.body_bytes(body), self._chains[key])
+            for key, body in sorted(self._bodies.items())
+        }
+
+    def broken(self) -> str | None:
+        """The first key whose body is not what its last record says that it was; ``None`` where all are."""
+        for key, body in sorted(self._bodies.items()):
+            if documents.digest(documents.body_bytes(body)) != self._digests[key]:
+                return key
+        return None

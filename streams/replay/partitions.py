@@ -1,0 +1,89 @@
+"""One job per partition, over the processors of this machine: partitions share nothing, so neither do the jobs."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable, Coroutine, Iterable
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from multiprocessing.sharedctypes import Synchronized
+from typing import Any, Protocol, TypeVar
+
+T = TypeVar("T")
+R_co = TypeVar("R_co", covariant=True)
+Tell = Callable[[int], None]
+
+#: Below so many records the work is done before other processes have started (about 0.7 s for each).
+FEW = 50_000
+#: How often the count of the others is looked at, in seconds.
+_LOOK_S = 0.2
+
+
+class Job(Protocol[R_co]):
+    """What is done with one partition: a value that can be pickled, and so can its result. ``tell`` takes a record count."""
+
+    def __call__(self, partition: int, tell: Tell) -> Coroutine[Any, Any, R_co]: ...
+
+
+async def over_partitions(
+    job: Job[T], partitions: Iterable[int], *, records: int, progress: Tell, processes: int | None = None
+) -> list[T]:
+    """The results in the order of ``partitions``. ``records`` is about how many there are; ``progress`` is told a running sum.
+
+    Raises what a job raises; the other jobs are then given up.
+    """
+    wanted = list(partitions)
+    workers = min(processes or os.cpu_count() or 1, len(wanted))
+    if workers < 2 or records < FEW:
+        return await _here(job, wanted, progress)
+    counted: Synchronized[int] = get_context("spawn").Value("Q", 0)
+    pool = ProcessPoolExecutor(workers, get_context("spawn"), initializer=_share, initargs=(counted,))
+    try:
+        futures = [asyncio.wrap_future(pool.submit(_there, job, partition)) for partition in wanted]
+        gathered = asyncio.gather(*futures)
+        while not gathered.done():
+            await asyncio.wait([gathered], timeout=_LOOK_S)
+            progress(counted.value)
+        return await gathered
+    finally:
+        # Not waited for: after an interruption or a first error nobody wants what they still find.
+        for process in list((pool._processes or {}).values()):
+            process.terminate()
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+async def _here(job: Job[T], partitions: Iterable[int], progress: Tell) -> list[T]:
+    results: list[T] = []
+    done = 0
+    for partition in partitions:
+        seen = 0
+
+        def tell(count: int, before: int = done) -> None:
+            nonlocal seen
+            seen = count
+            progress(before + count)
+
+        results.append(await job(partition, tell))
+        done += seen
+    return results
+
+
+_counted: Synchronized[int]
+
+
+def _share(counted: Synchronized[int]) -> None:
+    global _counted
+    _counted = counted
+
+
+def _there(job: Job[T], partition: int) -> T:
+    told = 0
+
+    def tell(count: int) -> None:
+        nonlocal told
+        with _counted.get_lock():
+            _counted.value += count - told
+        told = count
+
+    return asyncio.run(job(partition, tell))

@@ -1,0 +1,148 @@
+"""``rebuild``: the state of every agent from the audit's recorded decisions, now or as of an instant, beside the live state."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+import orjson
+
+from schemas.topics import AGENT_STATE, AUDIT
+from streams.core.rebuild import Rebuilder
+from streams.kafka_options import KafkaOptions
+from streams.readers import ReadError, end_offsets, first_offsets, read_all
+from streams.replay.partitions import Tell, over_partitions
+from streams.replay.verify import BREATHE
+from streams.views import state_documents
+
+Documents = dict[str, dict[int, dict[bytes, bytes]]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rebuilt:
+    """What came of it: ``documents`` by agent, partition and key; ``differences``, one line per key that is not as it should be.
+
+    ``compared``: whether there was a live state to compare with, standing still (never so as of an instant).
+    """
+
+    records: int
+    documents: Documents
+    differences: list[str] = field(default_factory=list)
+    compared: bool = False
+
+    def rows(self) -> Iterator[dict[str, object]]:
+        """Every document as JSON data, for ``--output``."""
+        for agent, partitions in self.documents.items():
+            for partition, documents in sorted(partitions.items()):
+                for key, document in sorted(documents.items()):
+                    yield {"agent": agent, "partition": partition, "key": key.decode(), **orjson.loads(document)}
+
+
+async def rebuild(
+    options: KafkaOptions,
+    *,
+    as_of: int | None = None,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+    processes: int | None = None,
+) -> Rebuilt:
+    """Apply every recorded decision in its order. ``as_of`` (epoch ms): only what was recorded until then.
+
+    Never calls a vendor, decides nothing. Raises ``ReadError``, also where a record of the audit is none.
+    """
+    for last in (False, False, True):
+        before, begin = await end_offsets(options, AUDIT), await first_offsets(options, AUDIT)
+        total = sum(end - begin[place] for place, end in before.items())
+        partitions = sorted(partition for _, partition in before)
+        parts = await over_partitions(
+            RebuildPartition(options, as_of),
+            partitions,
+            records=total,
+            progress=lambda done, total=total: progress(done, total),  # type: ignore[misc]
+            processes=processes,
+        )
+        compared = as_of is None and await end_offsets(options, AUDIT) == before
+        if compared or last or as_of is not None:
+            broken = [line for part in parts for line in (*part.broken, *(part.from_live if compared else ()))]
+            by_agent: Documents = {agent: {} for agent in AGENT_STATE}
+            for partition, part in zip(partitions, parts, strict=True):
+                for agent, documents in part.documents.items():
+                    by_agent[agent][partition] = documents
+            return Rebuilt(
+                records=sum(part.records for part in parts),
+                documents=by_agent,
+                differences=broken,
+                compared=compared,
+            )
+        await asyncio.sleep(1)
+    raise AssertionError("unreachable")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RebuiltPartition:
+    """One partition: documents by agent; what does not add up in itself; what differs from the live state."""
+
+    records: int
+    documents: dict[str, dict[bytes, bytes]]
+    broken: list[str]
+    from_live: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class RebuildPartition:
+    """The job of one partition (``streams.replay.partitions``)."""
+
+    options: KafkaOptions
+    as_of: int | None
+
+    async def __call__(self, partition: int, tell: Tell) -> RebuiltPartition:
+        """Apply the partition's decisions; compare with its live state unless it is about an earlier instant."""
+        rebuilders = {agent: Rebuilder() for agent in AGENT_STATE}
+        seen = 0
+        async for raw in read_all(self.options, AUDIT, partitions=[partition]):
+            seen += 1
+            try:
+                record = orjson.loads(raw.value or b"")
+                if self.as_of is None or record["recorded_at"] <= self.as_of:
+                    rebuilders[record["agent"]].feed(record)
+            except (orjson.JSONDecodeError, KeyError, TypeError, ValueError):
+                raise ReadError(
+                    f"audit[{raw.partition}]@{raw.offset} is not an audit record: `lockstep audit verify` says what is wrong"
+                ) from None
+            if seen % BREATHE == 0:
+                tell(seen)
+                await asyncio.sleep(0)
+        tell(seen)
+        documents = {agent: rebuilder.documents() for agent, rebuilder in rebuilders.items()}
+        broken = [
+            f"{agent} {key}: the changes do not lead to the state that its last record names"
+            for agent, rebuilder in rebuilders.items()
+            if (key := rebuilder.broken()) is not None
+        ]
+        live = {} if self.as_of is not None else await self._live(partition)
+        return RebuiltPartition(
+            records=sum(rebuilder.records for rebuilder in rebuilders.values()),
+            documents=documents,
+            broken=broken,
+            from_live=[line for agent in live for line in differing(agent, documents[agent], live[agent])],
+        )
+
+    async def _live(self, partition: int) -> dict[str, Mapping[bytes, bytes]]:
+        found = {agent: await state_documents(self.options, agent, partition) for agent in AGENT_STATE}
+        return {agent: documents.get(partition, {}) for agent, documents in found.items()}
+
+
+def differing(agent: str, rebuilt: Mapping[bytes, bytes], live: Mapping[bytes, bytes]) -> list[str]:
+    """A line for every key whose documents are not the same bytes."""
+    lines = []
+    for key in sorted({*rebuilt, *live}):
+        if rebuilt.get(key) == live.get(key):
+            continue
+        if key not in rebuilt:
+            why = "the live state has it, the audit does not"
+        elif key not in live:
+            why = "the audit has it, the live state does not"
+        else:
+            why = "rebuilt and live state are not the same"
+        lines.append(f"{agent} {key.decode()}: {why}")
+    return lines
