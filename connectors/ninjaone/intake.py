@@ -22,24 +22,45 @@ _SILENT_FROM = 3
 
 
 class Recent:
-    """The ids of activities that were published lately, bounded: 20,000 cover any overlap of five minutes."""
+    """The ids of activities that were published lately.
 
-    def __init__(self, limit: int = 20_000) -> None:
+    All those above the poll's cursor are kept, since the next round reads them again: at 100 activities a second its overlap of
+    five minutes holds 30,000. Of those below it the last 20,000 are, for deliveries that come late.
+    """
+
+    def __init__(self, limit: int = 20_000, most: int = 500_000) -> None:
         self._limit = limit
+        self._most = most
+        self._cursor = 0
         self._ids: OrderedDict[int, None] = OrderedDict()
 
     def __contains__(self, activity_id: object) -> bool:
         return activity_id in self._ids
 
+    def __len__(self) -> int:
+        return len(self._ids)
+
     def add(self, activity_id: int) -> None:
-        """Remember one; the oldest is forgotten when there are too many."""
+        """Remember one."""
         self._ids[activity_id] = None
-        while len(self._ids) > self._limit:
-            self._ids.popitem(last=False)
+        self._forget()
+
+    def passed(self, cursor: int) -> None:
+        """The poll reads no activity up to this id again."""
+        self._cursor = cursor
+        self._forget()
 
     def above(self, activity_id: int) -> list[int]:
         """Those greater than an id, in ascending order."""
         return sorted(id_ for id_ in self._ids if id_ > activity_id)
+
+    def _forget(self) -> None:
+        while len(self._ids) > self._limit:
+            oldest = next(iter(self._ids))
+            # While the vendor cannot be polled for hours the cursor stands still and deliveries go on: that has an end too.
+            if oldest > self._cursor and len(self._ids) <= self._most:
+                return
+            del self._ids[oldest]
 
 
 #: Told of an inventory activity: the device, and when it was deleted (epoch ms) if that is what happened.

@@ -113,6 +113,7 @@ class AlertPoller:
         if value is not None:
             row = orjson.loads(value)
             self._cursor, self._remembered = row["activity"], value
+            self._intake.recent.passed(row["activity"])
             for activity_id in row["published"]:
                 self._intake.recent.add(activity_id)
 
@@ -146,7 +147,7 @@ class AlertPoller:
             await self.poll()
             return 0
         try:
-            read = await self._client.activities_above(max(self._cursor, self._passed), keep=concerns_us)
+            read = await self._client.activities_above(max(self._cursor, self._passed), keep=self._wants)
         except CallFailed:
             self._book.forget_missing()
             raise
@@ -164,6 +165,10 @@ class AlertPoller:
             raise failures[0]
         return len(fresh)
 
+    def _wants(self, row: ActivityRow) -> bool:
+        """Whether a row is to be held: the overlap of a busy tenant is tens of thousands, nearly all of them published."""
+        return concerns_us(row) and row.id not in self._intake.recent
+
     def _fresh(self, read: ActivitiesRead) -> list[ActivityRow]:
         """What was not published yet; remembers how far the reads have come."""
         self._passed = max([self._passed, *(id_ for id_, _ in read.marks)])
@@ -173,7 +178,7 @@ class AlertPoller:
     async def _read(self, cursor: int, failures: list[CallFailed]) -> ActivitiesRead:
         """The activities above the cursor; none when they cannot be had while the host answers otherwise."""
         try:
-            return await self._client.activities_above(cursor, keep=concerns_us)
+            return await self._client.activities_above(cursor, keep=self._wants)
         except CallFailed as failure:
             if failure.kind is not Kind.PERMANENT and failure.situation not in _OF_ONE_LIST:
                 raise
@@ -338,6 +343,7 @@ class AlertPoller:
                 self._cursor,
             )
             self._cursor = self._passed = read.newest
+        self._intake.recent.passed(self._cursor)
         value = orjson.dumps({"activity": self._cursor, "published": self._intake.recent.above(self._cursor)})
         if value != self._remembered:
             await self._log.remember(topics.CURSORS, _CURSOR, value)

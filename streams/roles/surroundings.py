@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from schemas.facts import ConnectionName
+from streams import heap
 from streams.clock import Clock, clock_of
 from streams.credentials import Credentials
 from streams.kafka_options import KafkaOptions
@@ -49,7 +50,8 @@ class Surroundings:
         )
         for library in ("httpx", "aiokafka", "faust", "mode"):
             logging.getLogger(library).setLevel(logging.WARNING)
-        async with clock_of() as clock:
+        heap.settle()
+        async with clock_of() as clock, _beside(heap.give_back()):
             options = await kafka_options(settings, wait=BROKER_WITHIN_S)
             for finding in (await prepare_topics(settings, options)).findings:
                 log.warning("%s", finding)
@@ -74,6 +76,17 @@ class Surroundings:
     def reporter(self, figures: Callable[[], Mapping[str, Any]]) -> Reporter:
         """Tells ``lockstep status`` how this role is."""
         return Reporter(self.kafka, role=self.role, name=self.name, now=self.clock.now, figures=figures)
+
+
+@contextlib.asynccontextmanager
+async def _beside(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Run something beside the block, until the block ends."""
+    task = asyncio.create_task(work)
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
 
 
 async def until_stopped(stop: asyncio.Event, *works: Coroutine[Any, Any, None]) -> None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 import orjson
 
+from connectors.ninjaone.intake import Recent
 from connectors.ninjaone.lag import DeliveryLag
 from connectors.ninjaone.rounds import SOONEST, WORTH, AlertRounds
 from schemas.facts import AlertTriggered
@@ -190,3 +191,33 @@ async def test_a_condition_that_nobody_knows_makes_catching_up_a_whole_round():
         await connector.poller.catch_up()
         [fact] = made.log.facts(AlertTriggered)
         assert fact.source_type == "AGENT_OFFLINE"
+
+
+def test_of_what_was_published_all_above_the_cursor_is_remembered_and_of_the_rest_the_last():
+    recent = Recent(limit=20, most=200)
+    for activity in range(1, 101):
+        recent.add(activity)
+    assert all(activity in recent for activity in range(1, 101))
+    recent.passed(90)
+    assert recent.above(0) == list(range(81, 101))
+    recent.passed(100)
+    recent.add(101)
+    assert recent.above(0) == list(range(82, 102))
+
+
+def test_a_cursor_that_stands_still_for_hours_does_not_fill_the_memory():
+    recent = Recent(limit=20, most=200)
+    for activity in range(1, 1001):
+        recent.add(activity)
+    assert recent.above(0) == list(range(801, 1001))
+
+
+async def test_a_busy_tenant_is_told_each_activity_once_however_many_the_overlap_holds():
+    async with bench() as made, started(made) as connector:
+        connector.intake.recent = Recent(limit=20)
+        await with_a_known_condition(made, connector)
+        for number in range(100):
+            made.lab.vendor.alerts.trigger({"deviceId": 1001, "subject": str(number)})
+        for _ in range(3):
+            await connector.poller.poll()
+        assert len(made.log.facts(AlertTriggered)) == 101
