@@ -1,7 +1,9 @@
-"""``lockstep rebuild``: what the log says, gone through again; nothing here calls a vendor."""
+"""``lockstep rebuild | whatif``: what the log says, gone through again; nothing here calls a vendor."""
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -12,27 +14,36 @@ import orjson
 from schemas.envelope import rfc3339
 from streams.cli.base import FINDING, Failure, common, run, say, say_error, say_json, settings_of
 from streams.cli.progress import Progress
+from streams.clock import machine_now
 from streams.core.views import dispositions
+from streams.core.whatif import Comparison, Side, Ticket, TicketChange
+from streams.policy_file import read_policy
 from streams.replay.rebuild import Rebuilt
 from streams.replay.rebuild import rebuild as rebuilt_from_audit
+from streams.replay.whatif import what_if
 from streams.wiring import kafka_options
 
+_UNIT_MS = {"s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
+_MONTH_MS = 30 * 24 * 3_600_000
 #: How many differences a person is shown; ``--json`` has all.
 _SHOWN = 20
 
 
 class Instant(click.ParamType):
-    """A moment, as people write it; epoch milliseconds for the verb. Without a zone it is UTC."""
+    """A moment, as people write it, or so long ago (``7d``); epoch milliseconds for the verb. Without a zone it is UTC."""
 
     name = "TIME"
 
     def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> int:
         if isinstance(value, int):
             return value
+        ago = re.fullmatch(r"(\d+)([smhd])", value.strip())
+        if ago is not None:
+            return machine_now() - int(ago[1]) * _UNIT_MS[ago[2]]
         try:
             moment = datetime.fromisoformat(value)
         except ValueError:
-            self.fail(f"'{value}' is no time; write it like 2026-11-28T09:30:00Z", parameter, context)
+            self.fail(f"'{value}' is no time; write it like 2026-11-28T09:30:00Z or 7d", parameter, context)
         return round((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
 
 
@@ -111,4 +122,70 @@ def _alerts(found: Rebuilt) -> dict[str, int]:
     return dict(sorted(total.items(), key=lambda pair: (-pair[1], pair[0])))
 
 
-COMMANDS = [rebuild]
+@click.command("whatif")
+@click.option(
+    "--policy",
+    "draft",
+    required=True,
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="The draft: a policy file.",
+)
+@click.option("--since", type=Instant(), help="When the draft would have come into force (default: thirty days ago).")
+@common
+def whatif(config: Path | None, as_json: bool, draft: Path, since: int | None) -> int:
+    """The recorded facts under a draft policy: which tickets would be opened, not opened or others; exit 2 where any.
+
+    No vendor is called and nothing is written. Tickets of devices' alerts are compared, configuration items are not.
+    """
+    file = read_policy(draft)
+    begin = since if since is not None else machine_now() - _MONTH_MS
+
+    async def main() -> Comparison:
+        with Progress("records") as progress:
+            options = await kafka_options(settings_of(config))
+            return await what_if(options, file.document, since=begin, progress=progress)
+
+    found = run(main())
+    changes = found.changes()
+    sides = {"live": _side(found.live), "draft": _side(found.draft)}
+    if as_json:
+        say_json({"since": rfc3339(begin), "facts": found.facts, **sides, "changes": [_change(one) for one in changes]})
+        return FINDING if changes else 0
+    for one in changes[:_SHOWN]:
+        say(_line(one))
+    if len(changes) > _SHOWN:
+        say(f"and {len(changes) - _SHOWN} more (--json has all)")
+    what = Counter(one.what if one.what in ("opened", "not opened") else "otherwise" for one in changes)
+    say(f"{found.facts} facts since {rfc3339(begin)}, decided again under {draft}")
+    say(
+        f"tickets: {len(found.live.tickets)} in reality, {len(found.draft.tickets)} under the draft: "
+        f"{what['opened']} opened, {what['not opened']} not opened, {what['otherwise']} opened otherwise"
+    )
+    for vendor, name in (("autotask", "Autotask"), ("ninjaone", "NinjaOne")):
+        say(
+            f"calls to {name}, at least: {found.live.calls[vendor]} in reality, {found.draft.calls[vendor]} under the draft"
+        )
+    return FINDING if changes else 0
+
+
+def _side(side: Side) -> dict[str, Any]:
+    return {"tickets": len(side.tickets), "commands": dict(side.commands), "calls": dict(side.calls)}
+
+
+def _change(one: TicketChange) -> dict[str, Any]:
+    def shown(ticket: Ticket | None) -> dict[str, Any] | None:
+        return None if ticket is None else {"rule": ticket.rule, **ticket.fields}
+
+    return {"external_id": one.external_id, "what": one.what, "live": shown(one.live), "draft": shown(one.draft)}
+
+
+def _line(one: TicketChange) -> str:
+    if one.live is None or one.draft is None:
+        ticket = one.draft or one.live
+        assert ticket is not None
+        return f"{'+' if one.live is None else '-'} {one.external_id}: {one.what}, rule {ticket.rule}: {ticket.fields['title']}"
+    changes = ", ".join(f"{name} {one.live.fields[name]} -> {one.draft.fields[name]}" for name in one.what.split(", "))
+    return f"~ {one.external_id}: {changes} (rule {one.live.rule} -> {one.draft.rule})"
+
+
+COMMANDS = [rebuild, whatif]

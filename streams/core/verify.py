@@ -65,7 +65,7 @@ class Verifier:
         """
         fact = _fact_in(document["fact"])
         if self._expected:
-            steps = list(self._expected) if self._last is not None and _same_place(fact, self._last) else []
+            steps = list(self._expected) if self._last is not None and same_place(fact, self._last) else []
         else:
             try:
                 steps = decide(self.agent, event_of(fact), fact, self.state)
@@ -103,7 +103,7 @@ class Verifier:
             return self._difference(record, "agent", record.agent, self.agent)
         if record.hash != record.chained():
             return self._difference(record, "hash", record.hash, record.chained())
-        if self._expected and self._last is not None and not _same_place(record.fact, self._last):
+        if self._expected and self._last is not None and not same_place(record.fact, self._last):
             return self._missing(self._last)
         if not self._expected:
             found = self._decide(record)
@@ -124,7 +124,7 @@ class Verifier:
     def _in_order(self, fact: AuditedFact) -> bool:
         """Whether a fact follows those of its topic before it; one that concerns many keys stands in a record of each."""
         known = self._offsets.get(fact.topic, -1)
-        return fact.offset > known or (self._last is not None and _same_place(fact, self._last))
+        return fact.offset > known or (self._last is not None and same_place(fact, self._last))
 
     def _remember(self, fact: AuditedFact) -> None:
         self._last = fact
@@ -200,7 +200,8 @@ def event_of(fact: AuditedFact) -> Event[Fact]:
     return decode_fact(headers, fact.value.encode())
 
 
-def _same_place(one: AuditedFact, other: AuditedFact) -> bool:
+def same_place(one: AuditedFact, other: AuditedFact) -> bool:
+    """Whether two records are about one and the same fact."""
     return (one.topic, one.partition, one.offset) == (other.topic, other.partition, other.offset)
 
 

@@ -76,6 +76,25 @@ def test_the_state_can_be_rebuilt_from_the_audit_now_and_as_of_an_earlier_moment
     assert "the audit has no decision about '999999'" in unknown.err
 
 
+def test_a_draft_is_compared_with_what_really_happened_and_calls_nobody(system: System) -> None:
+    uid = system.alert(system.take()[0])
+    ticket = system.opened(uid)[0]
+    system.clear(uid)
+    system.completed(ticket)
+    system.silence(2)
+    calls = system.psa.mark()
+    same = system.lockstep("whatif", "--policy", str(system.folder / "policy.yaml"), "--since", "1d", "--json")
+    assert (same.code, same.json()["changes"]) == (0, []), same
+    assert same.json()["live"]["tickets"] == same.json()["draft"]["tickets"] > 0
+    draft = system.folder / "draft.yaml"
+    draft.write_text("version: 1\nrules:\n  - {name: patient, when: {}, lifecycle: {hold: 12h}}\n")
+    said = system.lockstep("whatif", "--policy", str(draft), "--since", "1d")
+    assert said.code == 2, said
+    assert f"- {ticket['externalID']}: not opened" in said.out
+    assert "0 opened" in said.out
+    assert writes(system.psa.calls(calls)) == []
+
+
 def test_the_audit_verifies_and_can_be_followed(system: System) -> None:
     system.silence(1)
     result = system.lockstep("audit", "verify", "--json")
