@@ -13,6 +13,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
+import orjson
+
 from schemas.audit import AuditedFact, AuditRecord
 from schemas.commands import COMMANDS, Command, CompleteTicket, CreateTicket, ReopenTicket, ResetAlert, WithdrawCommand
 from schemas.envelope import Envelope
@@ -194,7 +196,7 @@ class Simulation:
         for step in steps:
             self._state[step.key.encode()] = step.state
             self._note_timers(step.key)
-            rule = step.record.decision.get("rule")
+            rule = orjson.loads(step.value)["decision"].get("rule") if step.commands else None
             for issued in step.commands:
                 self.draft.gave(issued.envelope.id, issued.command, rule)
         for step in steps:

@@ -6,16 +6,16 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
+from typing import Any
 
 import orjson
-from pydantic import ValidationError
 
 from schemas.audit import AuditRecord
 from schemas.facts import TimerFired
 from schemas.topics import AUDIT
 from streams.core import incidents
 from streams.core.rebuild import Rebuilder
-from streams.core.verify import event_of, same_place
+from streams.core.verify import same_place
 from streams.core.whatif import Comparison, Side, Simulation, TimerName
 from streams.kafka_options import KafkaOptions
 from streams.readers import ReadError, end_offsets, first_offsets, read_all
@@ -69,26 +69,18 @@ class WhatIfPartition:
 
     async def __call__(self, partition: int, tell: Tell) -> Comparison:
         """Fold what was recorded before, then decide the rest anew."""
-        rebuilder = Rebuilder()
-        passed: set[TimerName] = set()
-        start, seen = None, 0
-        async for offset, record in _records(self.options, partition):
-            seen += 1
-            if start is None and record.recorded_at < self.since:
-                rebuilder.feed(orjson.loads(record.to_json()))
-            else:
-                start = offset if start is None else start
-                fact = event_of(record.fact).data
-                if isinstance(fact, TimerFired):
-                    passed.add((fact.key, fact.timer, fact.due_at))
-            tell(seen)
-        simulation = Simulation(state=rebuilder.documents(), document=self.document, passed=passed, at=self.since)
+        state, passed, start, seen = await self._before(partition, tell)
+        simulation = Simulation(state=state, document=self.document, passed=passed, at=self.since)
         last = self.since
         gathered: list[AuditRecord] = []
-        async for offset, record in _records(self.options, partition):
+        async for offset, value in _values(self.options, partition):
             seen += 1
-            tell(seen)
+            if seen % BREATHE == 0:
+                tell(seen)
             if start is None or offset < start:
+                continue
+            record = AuditRecord.from_json(value)
+            if record.agent != incidents.AGENT:
                 continue
             last = max(last, record.recorded_at)
             if gathered and not same_place(gathered[0].fact, record.fact):
@@ -99,19 +91,43 @@ class WhatIfPartition:
             simulation.feed(gathered)
         return simulation.finish(last)
 
+    async def _before(self, partition: int, tell: Tell) -> tuple[dict[bytes, bytes], set[TimerName], int | None, int]:
+        """The state at the draft's instant, the due times that passed since, where the log goes on, how many were read."""
+        rebuilder, passed = Rebuilder(), set()
+        start, seen = None, 0
+        async for offset, value in _values(self.options, partition):
+            seen += 1
+            if seen % BREATHE == 0:
+                tell(seen)
+            record = _loaded(value, f"audit[{partition}]@{offset}")
+            if record["agent"] != incidents.AGENT:
+                continue
+            if start is None and record["recorded_at"] < self.since:
+                rebuilder.feed(record)
+                continue
+            start = offset if start is None else start
+            if record["fact"]["headers"].get("ce_type") == TimerFired.ce_type:
+                fact = TimerFired.from_json(record["fact"]["value"])
+                passed.add((fact.key, fact.timer, fact.due_at))
+        return rebuilder.documents(), passed, start, seen
 
-async def _records(options: KafkaOptions, partition: int) -> AsyncIterator[tuple[int, AuditRecord]]:
-    """The agent's records of a partition with their offsets."""
+
+async def _values(options: KafkaOptions, partition: int) -> AsyncIterator[tuple[int, bytes]]:
+    """Every record of a partition of the audit, with its offset."""
     count = 0
     async for raw in read_all(options, AUDIT, partitions=[partition]):
-        try:
-            record = AuditRecord.from_json(raw.value or b"")
-        except ValidationError:
-            raise ReadError(
-                f"audit[{raw.partition}]@{raw.offset} is not an audit record: `lockstep audit verify` says what is wrong"
-            ) from None
-        if record.agent == incidents.AGENT:
-            yield raw.offset, record
+        yield raw.offset, raw.value or b""
         count += 1
         if count % BREATHE == 0:
             await asyncio.sleep(0)
+
+
+def _loaded(value: bytes, where: str) -> dict[str, Any]:
+    """A record as JSON data. Whoever reads it a second time may rely on its being a record."""
+    try:
+        record: dict[str, Any] = orjson.loads(value)
+        if record["recorded_at"] and record["fact"]["value"] and record["agent"]:
+            return record
+    except (orjson.JSONDecodeError, KeyError, TypeError):
+        pass
+    raise ReadError(f"{where} is not an audit record: `lockstep audit verify` says what is wrong")
