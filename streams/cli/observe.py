@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import click
 
+from schemas import contract
 from schemas.audit import AuditRecord
 from schemas.envelope import rfc3339
 from schemas.identity import is_key, organization_key
@@ -313,9 +314,13 @@ def _show(value: bytes | None, as_json: bool) -> None:
 
 
 @click.command("topics")
+@click.option("--asyncapi", is_flag=True, help="Print the AsyncAPI 3 document of the feed instead; needs no Kafka.")
 @common
-def topics(config: Path | None, as_json: bool) -> int:
+def topics(config: Path | None, as_json: bool, asyncapi: bool) -> int:
     """The topics: what they hold, how much, for how long, and who lags behind."""
+    if asyncapi:
+        say(contract.text().rstrip("\n"))
+        return 0
 
     async def main() -> list[Any]:
         return await describe(await kafka_options(settings_of(config)))

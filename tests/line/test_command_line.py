@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 
 import pytest
 
 from schemas.envelope import rfc3339
+from streams.kafka_options import KafkaOptions
+from streams.readers import read_all
 from tests.line.system import System, writes
+from tests.schemas.stranger import Stranger
 
 
 def test_explain_tells_the_whole_way_of_an_alert_by_any_of_its_names(system: System) -> None:
@@ -74,6 +78,27 @@ def test_the_state_can_be_rebuilt_from_the_audit_now_and_as_of_an_earlier_moment
     unknown = system.lockstep("rebuild", "--key", "999999")
     assert unknown.code == 1
     assert "the audit has no decision about '999999'" in unknown.err
+
+
+def test_a_stranger_reads_every_topic_of_a_running_system_by_the_document_alone(system: System) -> None:
+    ticket = system.opened(system.alert(system.take()[0]))[0]
+    system.complete(ticket)
+    system.silence(2)
+    said = system.lockstep("topics", "--asyncapi")
+    stranger = Stranger(said.json())
+    servers = json.loads((system.folder / "kafka" / "broker.json").read_text())["bootstrap_servers"]
+    options = KafkaOptions(bootstrap_servers=servers)
+
+    async def look() -> dict[str, int]:
+        counts = dict.fromkeys(stranger.addresses, 0)
+        for topic in stranger.addresses:
+            async for record in read_all(options, topic):
+                stranger.read(topic, record.headers, record.key, record.value)
+                counts[topic] += 1
+        return counts
+
+    counts = asyncio.run(look())
+    assert {topic for topic, count in counts.items() if count == 0} <= {"dead-letters", "operations", "timers"}
 
 
 def test_a_draft_is_compared_with_what_really_happened_and_calls_nobody(system: System) -> None:
