@@ -51,6 +51,7 @@ ONE_LINERS = (
     ("streams.readers", "ReadError"),
     ("streams.topics", "TopicsError"),
     ("streams.vendors", "NoCredentials"),
+    ("streams.policy_check", "TenantAway"),
     ("streams.roles.connectors", "ReceiverError"),
     ("streams.roles.connectors", "SideError"),
     ("streams.connection_watch", "WatchError"),

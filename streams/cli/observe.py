@@ -22,7 +22,7 @@ from streams.explaining import happening_of
 from streams.handling import dead_letters
 from streams.health import connections
 from streams.mapping_report import SETTLED, as_rows, mapping, summary, told
-from streams.operations import Pause, pauses
+from streams.operations import Pause, pauses, switches
 from streams.readers import read_all, tail
 from streams.replay import AuditResult, verify_audit
 from streams.reporter import roles
@@ -89,12 +89,12 @@ async def _status(settings: Settings) -> dict[str, Any]:
     states = await connections(options)
     reports = await roles(options, now=machine_now())
     policy = await policy_in_force(options)
-    switches = pauses(await _remembered(options))
+    paused = pauses(await switches(options))
     views = await mapping(options)
     letters = [letter for letter in await dead_letters(options) if letter.handled is None]
     return {
         "connections": {
-            name: _connection(state, switches.get(name) or switches.get("all")) for name, state in states.items()
+            name: _connection(state, paused.get(name) or paused.get("all")) for name, state in states.items()
         },
         "roles": _roles(reports),
         "waiting": _waiting(reports),
@@ -107,19 +107,6 @@ async def _status(settings: Settings) -> dict[str, Any]:
         "organizations": summary(views),
         "unsettled": [told(view) for view in views if view.state not in SETTLED],
     }
-
-
-async def _remembered(options: Any) -> dict[str, bytes]:
-    from schemas.topics import OPERATIONS
-
-    values: dict[str, bytes] = {}
-    async for record in read_all(options, OPERATIONS):
-        key = (record.key or b"").decode()
-        if record.value is None:
-            values.pop(key, None)
-        else:
-            values[key] = record.value
-    return values
 
 
 def _connection(state: Connection, switch: Pause | None) -> dict[str, Any]:

@@ -16,9 +16,10 @@ from streams.cli.base import FAILED, FINDING, Failure, actor, common, run, say, 
 from streams.cli.main import Group
 from streams.core.policy import PolicyError, parse_policy
 from streams.core.policy_diff import Difference, differences
+from streams.policy_check import Checked, check_policy
 from streams.policy_file import PolicyFileError, read_policy
 from streams.policy_schema import policy_schema
-from streams.settings import Settings
+from streams.settings import Settings, SettingsError
 
 if TYPE_CHECKING:
     from streams.wiring import Revision
@@ -33,9 +34,14 @@ def policy() -> None:
 
 @policy.command("check")
 @click.argument("file", required=False, type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--tenant", is_flag=True, help="Also look every name up in Autotask.")
 @common
-def check(config: Path | None, as_json: bool, file: Path | None) -> int:
-    """Say what is wrong in a policy file, with the line; needs no running system. Exit code 2: there is something."""
+def check(config: Path | None, as_json: bool, file: Path | None, tenant: bool) -> int:
+    """Say what is wrong in a policy file, with the line. Exit code 2: there is something.
+
+    Needs no running system; where one runs, its organizations and companies are looked at too.
+    """
+    settings = None if file is not None and not tenant else settings_of(config)
     path = file or settings_of(config).policy_path
     try:
         found = read_policy(path)
@@ -45,18 +51,39 @@ def check(config: Path | None, as_json: bool, file: Path | None) -> int:
         for line in [] if as_json else error.lines:
             say_error(line)
         return FINDING if error.findings else FAILED
-    warnings = found.warnings()
+    checked = run(check_policy(settings or _settings_beside(config), found, tenant="must" if tenant else "no"))
+    findings, errors = checked.all(), checked.errors()
     names = [rule.name for rule in found.policy.rules]
     if as_json:
-        lines = [found.said(warning) for warning in warnings]
-        say_json({"ok": True, "lines": lines, "findings": [each.document() for each in warnings], "rules": names})
+        say_json(
+            {
+                "ok": not errors,
+                "lines": [found.said(finding) for finding in findings],
+                "findings": [each.document() for each in findings],
+                "rules": names,
+                "not_looked_at": checked.notes,
+            }
+        )
     else:
-        for warning in warnings:
-            say_error(found.said(warning))
-        verdict = "can be published, with warnings" if warnings else "good"
+        for line in checked.lines():
+            say_error(line)
         mapped = len(found.policy.companies.map)
-        say(f"{path}: {len(names)} rules ({', '.join(names)}), {mapped} mapped organizations: {verdict}")
-    return FINDING if warnings else 0
+        say(f"{path}: {len(names)} rules ({', '.join(names)}), {mapped} mapped organizations: {_verdict(checked)}")
+    return FINDING if findings else 0
+
+
+def _settings_beside(config: Path | None) -> Settings | None:
+    """The settings that lead to a running system; for a file that is named none are needed."""
+    try:
+        return settings_of(config)
+    except SettingsError:
+        return None
+
+
+def _verdict(checked: Checked) -> str:
+    if checked.errors():
+        return "cannot do its work in this tenant"
+    return "can be published, with warnings" if checked.findings or checked.missing else "good"
 
 
 @policy.command("schema")
@@ -69,29 +96,45 @@ def schema() -> int:
 @policy.command("publish")
 @click.argument("file", required=False, type=click.Path(path_type=Path, dir_okay=False))
 @click.option("--note", default="", help="Why, for the audit.")
+@click.option("--anyway", is_flag=True, help="Publish although names in it do not exist in Autotask.")
 @common
-def publish(config: Path | None, as_json: bool, file: Path | None, note: str) -> int:
-    """Put a policy file into force, without a restart."""
+def publish(config: Path | None, as_json: bool, file: Path | None, note: str, anyway: bool) -> int:
+    """Put a policy file into force, without a restart. Names are looked up in Autotask first, where it is Healthy."""
     settings = settings_of(config)
-    revision, published = run(_publish(settings, file or settings.policy_path, note))
+    checked, result = run(_publish(settings, file or settings.policy_path, note, anyway=anyway))
     if as_json:
-        say_json({"revision": revision, "published": published})
-    elif published:
-        say(f"policy revision {revision} is in force")
-    else:
-        say(f"nothing to publish: revision {revision} is in force and says the same")
+        findings = {"findings": [each.document() for each in checked.all()], "not_looked_at": checked.notes}
+        revision, published = result or (None, False)
+        say_json({"revision": revision, "published": published, **findings})
+    for line in [] if as_json else checked.lines():
+        say_error(line)
+    if result is None:
+        say_error("lockstep: nothing was published; correct the names, or publish all the same with --anyway")
+        return FAILED
+    revision, published = result
+    if not as_json:
+        say(
+            f"policy revision {revision} is in force"
+            if published
+            else f"nothing to publish: revision {revision} is in force and says the same"
+        )
     return 0
 
 
-async def _publish(settings: Settings, path: Path, note: str) -> tuple[int, bool]:
+async def _publish(
+    settings: Settings, path: Path, note: str, *, anyway: bool
+) -> tuple[Checked, tuple[int, bool] | None]:
     from streams.clock import clock_of
     from streams.log import KafkaLog
     from streams.wiring import kafka_options, publish_policy
 
     file = read_policy(path)
     options = await kafka_options(settings)
+    checked = await check_policy(settings, file, tenant="if healthy", options=options)
+    if checked.errors() and not anyway:
+        return checked, None
     async with clock_of() as clock, KafkaLog(options, now=clock.now) as log:
-        return await publish_policy(log, options, file.document, now=clock.now, author=actor(), note=note)
+        return checked, await publish_policy(log, options, file.document, now=clock.now, author=actor(), note=note)
 
 
 @policy.command("list")
