@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
+from difflib import get_close_matches
 
 from schemas.topics import CONTROL, DEVICES_STATE
 from streams.core.context import Context, parse_context
@@ -16,6 +18,8 @@ from streams.wiring import kafka_options
 
 #: A check of a file must not wait long for a Kafka that is away; a broker on this machine answers within a second.
 ANSWER_S = 5.0
+#: So many names make a helpful line.
+_SHOWN = 12
 
 
 async def reachable(settings: Settings) -> KafkaOptions:
@@ -39,6 +43,17 @@ async def organizations(options: KafkaOptions) -> dict[int, str]:
     """The names of NinjaOne's organizations by id, as the agents know them. Raises ``ReadError``."""
     found = (dict(context.organizations) for context in await _contexts(options))
     return next((names for names in found if names), {})
+
+
+def meant(known: Mapping[int, str], written: str | int) -> str:
+    """What to write instead of an organization that is not known: the nearest, else what there is, as a question or list."""
+    names = {name.casefold(): f"{number} '{name}'" for number, name in known.items()}
+    found = get_close_matches(str(written).casefold(), names, 1)
+    if found:
+        return f"did you mean {names[found[0]]}?"
+    listed = [f"{number} '{known[number]}'" for number in sorted(known)]
+    more = f" and {len(listed) - _SHOWN} more" if len(listed) > _SHOWN else ""
+    return "there are " + ", ".join(listed[:_SHOWN]) + more
 
 
 async def known_tickets(options: KafkaOptions) -> set[str]:

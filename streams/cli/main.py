@@ -52,6 +52,7 @@ ONE_LINERS = (
     ("streams.topics", "TopicsError"),
     ("streams.vendors", "NoCredentials"),
     ("streams.policy_check", "TenantAway"),
+    ("streams.policy_log", "NothingToTry"),
     ("streams.roles.connectors", "ReceiverError"),
     ("streams.roles.connectors", "SideError"),
     ("streams.connection_watch", "WatchError"),
