@@ -88,8 +88,8 @@ async def publish_policy(
     fact = fact.model_copy(update={"author": author, "note": note})
     canary = current.canary if not fact.organizations else None
     promoted = canary is not None and canary.revision == fact.revision
-    # Without a canary the id is what it always was; a promotion has the revision and document of its canary.
-    marks = ("canary", *map(str, fact.organizations)) if fact.organizations else ("promoted",) if promoted else ()
+    # A promotion has the revision and the document of its canary, and must not pass for the same publication.
+    marks = ("canary", *fact.organizations) if fact.organizations else ()
     identity = derived_id("policy", fact.revision, document, *marks)
     await log.publish(
         [Publication(topic=CONTROL, key="policy", id=identity, source="lockstep/policy", time=now(), fact=fact)]

@@ -13,6 +13,7 @@ import click
 from schemas.envelope import rfc3339
 from schemas.facts import PolicyPublished
 from streams.cli.base import FAILED, FINDING, Failure, actor, common, run, say, say_error, say_json, settings_of, table
+from streams.cli.parameters import Organizations
 from streams.core.policy import PolicyError, parse_policy
 from streams.core.policy_diff import Difference, differences
 from streams.core.revisions import Standing, standing
@@ -26,21 +27,6 @@ if TYPE_CHECKING:
 
 NONE_YET = "no policy is published yet; 'lockstep policy publish' does it, and so does the first start"
 NO_CANARY = "no canary is in force: every organization has the same revision"
-
-
-class Organizations(click.ParamType):
-    """Ids of organizations, separated by commas."""
-
-    name = "ids"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, ...]:
-        """The ids as numbers, each once."""
-        if isinstance(value, tuple):
-            return value
-        parts = [part.strip().removeprefix("o") for part in str(value).split(",")]
-        if not all(part.isascii() and part.isdigit() for part in parts):
-            self.fail(f"'{value}' is no list of ids of organizations, such as 17,23", param, ctx)
-        return tuple(sorted({int(part) for part in parts}))
 
 
 @click.command("publish")

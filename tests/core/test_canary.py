@@ -141,6 +141,13 @@ def test_the_mapping_and_what_is_remembered_follow_each_organizations_policy() -
     rows = {row.organization_id: (row.company_id, row.how) for row in parse_context(scene.state[b"~context"]).mapping()}
     assert rows == {17: (7, "map"), 18: (6, "exact")}
     assert sorted(scene.body("~context")["remembered"]) == ["18"]
+    unmapped = policy(3, companies={"auto_match": "never", "map": []})
+    for fact in (
+        unmapped.model_copy(update={"organizations": (17,)}),
+        companies((5, "Alpha"), (6, "Beta"), (8, "More")),
+    ):
+        scene.when(fact)
+        assert sorted(scene.body("~context")["remembered"]) == ["18"], "what it may not match by name is not remembered"
 
 
 def test_a_maintenance_window_of_the_canary_holds_back_its_organizations_only() -> None:
