@@ -89,7 +89,7 @@ async def publish_policy(
     canary = current.canary if not fact.organizations else None
     promoted = canary is not None and canary.revision == fact.revision
     # A promotion has the revision and the document of its canary, and must not pass for the same publication.
-    marks = ("canary", *fact.organizations) if fact.organizations else ()
+    marks: tuple[str | int, ...] = ("canary", *fact.organizations) if fact.organizations else ()
     identity = derived_id("policy", fact.revision, document, *marks)
     await log.publish(
         [Publication(topic=CONTROL, key="policy", id=identity, source="lockstep/policy", time=now(), fact=fact)]

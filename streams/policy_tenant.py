@@ -99,10 +99,9 @@ async def tenant_findings(
     """
     look = TenantCheck(client, Metadata(client))
     fields = policy.devices.fields
-    dates = {name for value, name in fields.items() if value in _DAYS}
     found = [
         TenantFinding(missing, ("devices", "fields", _value_of(fields, missing.name)))
-        for missing in await look.fields(list(fields.values()), dates=dates)
+        for missing in await look.fields(list(fields.values()), dates=day_fields(policy))
     ]
     named = named_in(policy)
     for missing in await look.names([(entry.kind, entry.name) for entry in named]):
@@ -119,6 +118,11 @@ async def tenant_findings(
     if known_tickets is not None:
         found += [TenantFinding(missing, ()) for missing in await foreign_tickets(client, known_tickets)]
     return found
+
+
+def day_fields(policy: Policy) -> set[str]:
+    """The user-defined fields that hold nothing but days."""
+    return {name for value, name in policy.devices.fields.items() if value in _DAYS}
 
 
 def _value_of(fields: Mapping[str, str], name: str) -> str:

@@ -120,6 +120,7 @@ async def send_test_alert(
         finally:
             if not over:
                 # Also after Ctrl-C: an alert that nobody ends would open its ticket whenever it can.
+                await run.say("taking it back")
                 await run.publish(NINJAONE_RESETS, its_end(alert, at=clock.now()))
                 await run.follow(records, ("over",), _TAKEN_BACK_S, until_closed=True)
     return sent

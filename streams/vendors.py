@@ -16,6 +16,7 @@ from connectors.turns import Turns
 from schemas.facts import ConnectionName
 from streams.core.policy import Policy
 from streams.credentials import Credentials
+from streams.policy_tenant import day_fields
 from streams.settings import Settings
 
 
@@ -113,7 +114,10 @@ async def probe_connection(
             return await probe_ninjaone(ninjaone_config(settings), now=now, sleep=asyncio.sleep, jitter=jitter)
         async with autotask_client(settings, gate=OpenGate("autotask"), now=now) as client:
             fields = list(policy.devices.fields.values()) if policy else []
-            return await probe_autotask(client, fields=fields, worked_until=worked_until, metadata=Metadata(client))
+            dates = day_fields(policy) if policy else set()
+            return await probe_autotask(
+                client, fields=fields, dates=dates, worked_until=worked_until, metadata=Metadata(client)
+            )
     except (NoCredentials, AccessError) as error:
         return ProbeResult(steps=(ProbeStep(step="credentials", ok=False, line=str(error)),), reachable=False)
 
