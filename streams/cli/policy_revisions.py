@@ -15,7 +15,7 @@ from schemas.facts import PolicyPublished
 from streams.cli.base import FAILED, FINDING, Failure, actor, common, run, say, say_error, say_json, settings_of, table
 from streams.cli.parameters import Organizations
 from streams.core.policy import PolicyError, parse_policy
-from streams.core.policy_diff import Difference, differences
+from streams.core.policy_diff import differences
 from streams.core.revisions import Standing, standing
 from streams.policy_check import Checked, check_policy
 from streams.policy_file import read_policy
@@ -212,21 +212,15 @@ def diff(config: Path | None, as_json: bool, file: Path | None, old: int | None,
         say_json({"from": before.revision, "to": new if target is None else name, "differences": lines})
         return FINDING if found else 0
     for each in found:
-        say(_line(each))
+        say(each.line)
+    canary = standing([each.fact for each in revisions]).canary
+    if canary is not None and old is None:
+        same = " and says the same as the file" if target is not None and canary.document == target.document else ""
+        say(
+            f"note: revision {canary.revision} is tried{_for(canary.organizations)}{same}; compared with the one for all"
+        )
     say(f"from revision {before.revision} to {name}: {len(found) or 'no'} difference{'' if len(found) == 1 else 's'}")
     return FINDING if found else 0
-
-
-def _line(found: Difference) -> str:
-    if found.absent == "was":
-        return f"+ {found.key}: {_shown(found.now)}"
-    if found.absent == "now":
-        return f"- {found.key}: {_shown(found.was)}"
-    return f"~ {found.key}: {_shown(found.was)} -> {_shown(found.now)}"
-
-
-def _shown(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False)
 
 
 @click.command("rollback")
