@@ -214,14 +214,16 @@ class FieldInfo(Wire):
     is_queryable: bool = True
     is_pick_list: bool = False
     is_supported_webhook_field: bool = False
+    picklist_parent_value_field: str = ""
     picklist_values: tuple[PicklistValue, ...] = ()
 
 
 class UserDefinedFieldInfo(Wire):
-    """A user-defined field of an entity (``.../entityInformation/userDefinedFields``)."""
+    """A user-defined field of an entity (``.../entityInformation/userDefinedFields``). ``type``: string, double, datetime."""
 
     name: str
     label: str = ""
+    type: str = ""
     length: int = 0
     is_read_only: bool = False
     is_queryable: bool = True

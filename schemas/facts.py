@@ -233,13 +233,18 @@ class ControlFact(Fact):
 
 
 class PolicyPublished(ControlFact):
-    """A policy revision came into force. ``document`` is the policy as canonical JSON."""
+    """A policy revision came into force. ``document`` is the policy as canonical JSON.
+
+    ``organizations``: a canary, in force for these organizations only; everybody else keeps the previous revision. The
+    same revision without organizations promotes it.
+    """
 
     ce_type: ClassVar[str] = "lockstep.policy.published.v1"
     revision: int
     document: str
     author: str = ""
     note: str = ""
+    organizations: tuple[int, ...] = ()
 
 
 class Company(Model):

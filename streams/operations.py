@@ -11,6 +11,8 @@ from connectors.ports import Log
 from schemas.facts import ConnectionName
 from schemas.model import Model
 from schemas.topics import OPERATIONS
+from streams.kafka_options import KafkaOptions
+from streams.readers import read_all
 
 Paused = Literal["ninjaone", "autotask", "all"]
 _PREFIX = "pause:"
@@ -41,6 +43,18 @@ async def resume(log: Log, what: Paused, *, topic: str = OPERATIONS) -> dict[Pau
             await log.remember(topic, _PREFIX + name, None)
             del present[name]
     return present
+
+
+async def switches(options: KafkaOptions) -> dict[str, bytes]:
+    """The values of the topic as they stand, for ``pauses``. Raises ``ReadError``."""
+    values: dict[str, bytes] = {}
+    async for record in read_all(options, OPERATIONS):
+        key = (record.key or b"").decode()
+        if record.value is None:
+            values.pop(key, None)
+        else:
+            values[key] = record.value
+    return values
 
 
 def pauses(operations: Mapping[str, bytes]) -> dict[Paused, Pause]:

@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Sequence
 
 from connectors.autotask.client import Access, AccessError, AutotaskClient
 from connectors.autotask.metadata import Metadata
 from connectors.autotask.probe import probe as probe_autotask
-from connectors.autotask.setup import NameKind
 from connectors.ninjaone.config import NinjaOneConfig, WebhookConfig
 from connectors.ninjaone.probe import probe as probe_ninjaone
 from connectors.ports import Gate, Now, OpenGate
 from connectors.probing import ProbeResult, ProbeStep
 from connectors.turns import Turns
-from schemas.commands import Name
 from schemas.facts import ConnectionName
 from streams.core.policy import Policy
 from streams.credentials import Credentials
+from streams.policy_tenant import day_fields
 from streams.settings import Settings
 
 
@@ -116,39 +114,12 @@ async def probe_connection(
             return await probe_ninjaone(ninjaone_config(settings), now=now, sleep=asyncio.sleep, jitter=jitter)
         async with autotask_client(settings, gate=OpenGate("autotask"), now=now) as client:
             fields = list(policy.devices.fields.values()) if policy else []
-            return await probe_autotask(client, fields=fields, worked_until=worked_until, metadata=Metadata(client))
+            dates = day_fields(policy) if policy else set()
+            return await probe_autotask(
+                client, fields=fields, dates=dates, worked_until=worked_until, metadata=Metadata(client)
+            )
     except (NoCredentials, AccessError) as error:
         return ProbeResult(steps=(ProbeStep(step="credentials", ok=False, line=str(error)),), reachable=False)
-
-
-def names_in(policy: Policy) -> Sequence[tuple[NameKind, Name]]:
-    """Every name of a policy that must exist in Autotask, with what it names."""
-    kinds: dict[str, NameKind] = {
-        "queue": "queue",
-        "status": "status",
-        "complete_status": "status",
-        "ticket_type": "ticket type",
-        "source": "source",
-        "category": "ticket category",
-        "note_type": "note type",
-    }
-    found: list[tuple[NameKind, Name]] = []
-    for ticket in (policy.defaults, *(rule.ticket for rule in policy.rules)):
-        for field, kind in kinds.items():
-            value = getattr(ticket, field)
-            if value is not None:
-                found.append((kind, value))
-        if isinstance(ticket.priority, dict):
-            found += [("priority", value) for value in ticket.priority.values()]
-        elif ticket.priority is not None:
-            found.append(("priority", ticket.priority))
-    for entry in policy.devices.types:
-        found.append(("product", entry.product))
-        if entry.type is not None:
-            found.append(("item type", entry.type))
-        if entry.category is not None:
-            found.append(("item category", entry.category))
-    return list(dict.fromkeys(found))
 
 
 def _missing(connection: ConnectionName, **values: object) -> str:

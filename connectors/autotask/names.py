@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 
 from schemas.autotask import NamedRow, PicklistValue
 from schemas.commands import Name
@@ -16,26 +17,37 @@ _SHOWN = 12
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """Something that a name can stand for."""
+    """Something that a name can stand for. ``parent``: the one entry of the parent field's list that it goes with."""
 
     id: int
     label: str
     active: bool = True
+    parent: int | None = None
 
 
 class NameRefused(ValueError):
-    """A name that stands for nothing usable. ``reason`` is a noun; the message names what exists instead."""
+    """A name that stands for nothing usable. ``reason`` is a noun; the message names what exists instead.
 
-    def __init__(self, reason: str, line: str) -> None:
+    ``suggestion`` is what to write instead, in short: the nearest name there is, else all of them.
+    """
+
+    def __init__(self, reason: str, line: str, suggestion: str = "") -> None:
         super().__init__(line)
         self.reason = reason
+        self.suggestion = suggestion or line.partition("; ")[2]
 
 
 def choices_of_picklist(values: Iterable[PicklistValue]) -> tuple[Choice, ...]:
     """A picklist's entries; metadata writes the numbers as text, and an entry without a number cannot be chosen."""
     return tuple(
-        Choice(int(entry.value), entry.label, entry.is_active) for entry in values if _NUMBER.fullmatch(entry.value)
+        Choice(int(entry.value), entry.label, entry.is_active, _parent(entry))
+        for entry in values
+        if _NUMBER.fullmatch(entry.value)
     )
+
+
+def _parent(entry: PicklistValue) -> int | None:
+    return int(entry.parent_value) if _NUMBER.fullmatch(entry.parent_value) else None
 
 
 def choices_of_rows(rows: Iterable[NamedRow]) -> tuple[Choice, ...]:
@@ -60,7 +72,14 @@ def resolve(name: Name, choices: Sequence[Choice], *, what: str) -> int:
         raise NameRefused(
             "InactiveName", f"{shown} is inactive in Autotask; make it active there, or choose from: {_listed(choices)}"
         )
-    raise NameRefused("UnknownName", f"{shown} does not exist in Autotask; there are: {_listed(choices)}")
+    listed = _listed(choices)
+    raise NameRefused("UnknownName", f"{shown} does not exist in Autotask; there are: {listed}", _near(name, choices))
+
+
+def _near(name: Name, choices: Sequence[Choice]) -> str:
+    labels = {choice.label.strip().casefold(): choice.label for choice in choices if choice.active}
+    found = get_close_matches(str(name).strip().casefold(), labels, 1)
+    return f"did you mean '{labels[found[0]]}'?" if found else ""
 
 
 def _found(name: Name, choices: Sequence[Choice]) -> list[Choice]:

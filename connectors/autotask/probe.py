@@ -6,10 +6,11 @@ secret, locked and inactive are the same answer (401 without a body), so the lin
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from connectors.autotask.client import AutotaskClient, condition
 from connectors.autotask.metadata import Metadata
+from connectors.autotask.tenant_check import TenantCheck
 from connectors.calls import Request
 from connectors.errors import CallFailed, Kind, Situation
 from connectors.ports import CallsSuspended
@@ -38,10 +39,11 @@ async def probe(
     client: AutotaskClient,
     *,
     fields: Sequence[str] = (),
+    dates: Collection[str] = (),
     worked_until: str | None = None,
     metadata: Metadata | None = None,
 ) -> ProbeResult:
-    """Test the connection. ``fields``: user-defined fields of configuration items that the policy uses.
+    """Test the connection. ``fields``: user-defined fields of configuration items that the policy uses, ``dates`` for days.
 
     ``worked_until`` (a time as people write it) is added where credentials are refused that worked before. At most one
     call is refused. Never raises for what the vendor answers.
@@ -64,7 +66,7 @@ async def probe(
         if not await _reads(client):
             steps[-1] = ProbeStep(step=PERMISSIONS, ok=False, line=_NO_COMPANY)
             return ProbeResult(steps=tuple(steps))
-        findings = await _missing_fields(metadata or Metadata(client), fields)
+        found = await TenantCheck(client, metadata).fields(fields, dates=dates)
     except CallFailed as failure:
         step, line = _explained(client, step, failure, worked_until)
         if step not in (ZONE, USER, CREDENTIALS) and not any(done.step == CREDENTIALS for done in steps):
@@ -75,7 +77,7 @@ async def probe(
     except CallsSuspended as suspended:
         steps.append(ProbeStep(step=step, ok=False, line=f"no call was made: {suspended}"))
         return ProbeResult(steps=tuple(steps), reachable=False)
-    return ProbeResult(steps=tuple(steps), findings=tuple(findings))
+    return ProbeResult(steps=tuple(steps), findings=tuple(finding.line for finding in found))
 
 
 async def _signed_in(client: AutotaskClient) -> None:
@@ -127,17 +129,6 @@ async def _reads(client: AutotaskClient) -> bool:
             if entity == "Companies" and items == []:
                 return False
     return True
-
-
-async def _missing_fields(metadata: Metadata, fields: Sequence[str]) -> list[str]:
-    if not fields:
-        return []
-    known = await metadata.user_defined("ConfigurationItems", max_age_ms=0)
-    missing = [name for name in fields if name.lower() not in known]
-    return [
-        f"user-defined field '{name}' of configuration items does not exist in Autotask; 'lockstep setup' creates it"
-        for name in missing
-    ]
 
 
 def _permission_line(client: AutotaskClient, lacking: Sequence[tuple[str, list[str]]]) -> str:

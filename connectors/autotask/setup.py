@@ -1,66 +1,29 @@
 """What the tenant must have for a policy to work: user-defined fields, picklist entries, products, types.
 
-``Setup.check`` names what is missing, ``create_field`` makes a user-defined field where the API user may.
+``Setup.check`` names what is missing (``tenant_check``), ``create_field`` makes a user-defined field where the API user may.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from connectors.autotask.client import AutotaskClient, eq
 from connectors.autotask.metadata import FRESH_MS, Metadata
-from connectors.autotask.names import Choice, NameRefused, resolve
+from connectors.autotask.names import NameRefused
+from connectors.autotask.tenant_check import CATEGORIES, ITEMS, Finding, NameKind, TenantCheck
 from connectors.errors import CallFailed, Kind, Situation
 from schemas.autotask import ITEM_COLUMNS, member
 from schemas.commands import Name
 
-ITEMS = "ConfigurationItems"
 _DEFINITIONS = "UserDefinedFieldDefinitions"
 _ASSOCIATIONS = "ConfigurationItemCategoryUdfAssociations"
-_CATEGORIES = "ConfigurationItemCategories"
 #: Autotask keeps 45 characters of a field's name.
 NAME_LIMIT = 45
 #: What the configuration item is called in the picklist ``udfType``, then and now.
 _ITEM_LABELS = ("configuration item", "installed product", "device", "asset")
 _TEXT_LABELS = ("text (single line)", "single line", "text", "string")
-
-NameKind = Literal[
-    "queue",
-    "status",
-    "priority",
-    "ticket type",
-    "source",
-    "ticket category",
-    "note type",
-    "product",
-    "item type",
-    "item category",
-]
-#: Where names of each kind live: entity and picklist field, or entity alone for rows.
-_WHERE: dict[NameKind, tuple[str, str | None]] = {
-    "queue": ("Tickets", "queueID"),
-    "status": ("Tickets", "status"),
-    "priority": ("Tickets", "priority"),
-    "ticket type": ("Tickets", "ticketType"),
-    "source": ("Tickets", "source"),
-    "ticket category": ("Tickets", "ticketCategory"),
-    "note type": ("TicketNotes", "noteType"),
-    "product": ("Products", None),
-    "item type": (ITEMS, "configurationItemType"),
-    "item category": (_CATEGORIES, None),
-}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
-    """Something that a policy needs and the tenant does not have. ``line`` says what and what to do."""
-
-    kind: str
-    name: str
-    reason: str
-    line: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,22 +48,9 @@ class Setup:
         return [name for name in dict.fromkeys(names) if name not in ITEM_COLUMNS and name.lower() not in known]
 
     async def check(self, *, fields: Sequence[str] = (), names: Sequence[tuple[NameKind, Name]] = ()) -> list[Finding]:
-        """Everything among ``fields`` and ``names`` that is missing, inactive or ambiguous."""
-        findings = [
-            Finding(
-                kind="user-defined field",
-                name=name,
-                reason="MissingField",
-                line=f"user-defined field '{name}' of configuration items does not exist in Autotask; 'lockstep setup' creates it",
-            )
-            for name in (await self.missing_fields(fields) if fields else ())
-        ]
-        for kind, name in dict.fromkeys(names):
-            try:
-                resolve(name, await self._choices(kind), what=kind)
-            except NameRefused as refused:
-                findings.append(Finding(kind=kind, name=str(name), reason=refused.reason, line=str(refused)))
-        return findings
+        """Everything among ``fields`` and ``names`` that is missing, inactive, ambiguous or of the wrong kind."""
+        look = TenantCheck(self._client, self._metadata)
+        return [*await look.fields(fields), *await look.names(names)]
 
     async def create_field(self, name: str) -> Created:
         """Create a one-line text field of configuration items and show it for every category.
@@ -142,10 +92,10 @@ class Setup:
         try:
             present = await self._client.query(_ASSOCIATIONS, [eq("userDefinedFieldDefinitionID", definition)])
             have = {member(row, "configurationItemCategoryID") for row in present}
-            for category in await self._metadata.listed(_CATEGORIES, max_age_ms=FRESH_MS):
+            for category in await self._metadata.listed(CATEGORIES, max_age_ms=FRESH_MS):
                 if category.active and category.id not in have:
                     await self._client.create(
-                        f"{_CATEGORIES}/{category.id}/UdfAssociations",
+                        f"{CATEGORIES}/{category.id}/UdfAssociations",
                         {
                             "configurationItemCategoryID": category.id,
                             "userDefinedFieldDefinitionID": definition,
@@ -176,12 +126,6 @@ class Setup:
         if failure.situation is Situation.FORBIDDEN:
             return f"the API user may not create user-defined fields; create '{name}' (configuration item, text) by hand in Autotask"
         return f"Autotask refused to create the field '{name}': {failure.detail}"
-
-    async def _choices(self, kind: NameKind) -> tuple[Choice, ...]:
-        entity, field = _WHERE[kind]
-        if field is None:
-            return await self._metadata.listed(entity, max_age_ms=FRESH_MS)
-        return await self._metadata.picklist(entity, field, max_age_ms=FRESH_MS)
 
 
 def _plain(label: str) -> str:

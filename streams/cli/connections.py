@@ -9,7 +9,8 @@ from typing import Any
 import click
 import yaml
 
-from connectors.autotask.setup import Created, Finding, Setup
+from connectors.autotask.setup import Created, Setup
+from connectors.autotask.tenant_check import Finding
 from connectors.errors import CallFailed
 from connectors.ports import CallsSuspended, OpenGate
 from schemas.facts import ConnectionName
@@ -17,10 +18,12 @@ from streams.cli.base import FAILED, FINDING, Failure, actor, common, run, say, 
 from streams.clock import clock_of
 from streams.connecting import NOT_TOLD, Tested, running_system, tell_disconnected, tell_fields_created, test_and_tell
 from streams.core.policy import Policy
+from streams.policy_check import check_policy
 from streams.policy_file import STARTER, read_policy
+from streams.policy_tenant import tenant_findings
 from streams.secrets_file import store_secrets
 from streams.settings import CONFIG_NAME, Settings, SettingsError, load_settings
-from streams.vendors import autotask_client, credentials, names_in
+from streams.vendors import autotask_client, credentials
 
 _CONNECTION = click.Choice(["ninjaone", "autotask"])
 SHOWN: dict[ConnectionName, str] = {"ninjaone": "NinjaOne", "autotask": "Autotask"}
@@ -197,26 +200,21 @@ def disconnect(config: Path | None, as_json: bool, connection: ConnectionName) -
 @click.command("check")
 @common
 def check(config: Path | None, as_json: bool) -> int:
-    """Say what the policy needs in Autotask and Autotask does not have."""
+    """Say what the policy needs in Autotask and Autotask does not have; of a running system also what it knows."""
     settings = settings_of(config)
-    policy = read_policy(settings.policy_path).policy
-    findings = run(_check(settings, policy))
+    file = read_policy(settings.policy_path)
+    checked = run(check_policy(settings, file, tenant="must"))
     if as_json:
-        say_json({"findings": [{"kind": f.kind, "name": f.name, "reason": f.reason, "line": f.line} for f in findings]})
+        policy = [finding.document() for finding in checked.findings]
+        say_json({"findings": list(checked.tenant_rows()), "policy": policy, "not_looked_at": checked.notes})
     else:
-        for finding in findings:
-            say(finding.line)
-        say(f"{len(findings)} findings" if findings else "everything that the policy names exists in Autotask")
-    return FINDING if findings else 0
-
-
-async def _check(settings: Settings, policy: Policy) -> list[Finding]:
-    try:
-        async with clock_of() as clock, autotask_client(settings, gate=OpenGate("autotask"), now=clock.now) as client:
-            fields = list(policy.devices.fields.values())
-            return await Setup(client).check(fields=fields, names=names_in(policy))
-    except (CallFailed, CallsSuspended) as error:
-        raise Failure(f"Autotask could not be asked: {error}; 'lockstep test autotask' says which step fails") from None
+        for finding in checked.all():
+            say(file.said(finding))
+        for note in checked.notes:
+            say_error(f"note: {note}")
+        found = len(checked.all())
+        say(f"{found} findings" if found else "everything that the policy names exists in Autotask")
+    return FINDING if checked.all() else 0
 
 
 @click.command("setup")
@@ -268,7 +266,7 @@ async def _setup(settings: Settings, policy: Policy) -> tuple[list[Created], lis
             missing = await tenant.missing_fields(list(policy.devices.fields.values()))
             # One after the other: the vendor counts threads per entity, and locks under parallel writes.
             created = [await tenant.create_field(name) for name in missing]
-            return created, await tenant.check(names=names_in(policy))
+            return created, [each.missing for each in await tenant_findings(client, policy)]
     except (CallFailed, CallsSuspended) as error:
         raise Failure(f"Autotask could not be asked: {error}; 'lockstep test autotask' says which step fails") from None
 

@@ -26,6 +26,7 @@ VERBS = {
     "parked": "parked",
     **dict.fromkeys(("pause", "resume"), "work"),
     "policy": "policy",
+    "send-test-alert": "sample",
     "drill": "drill",
 }
 
@@ -36,7 +37,6 @@ NOT_YET = {
     "reconcile": "comparing log, NinjaOne and Autotask",
     "export": "audit and facts as files",
     "doctor": "a look at the whole installation",
-    "send-test-alert": "one marked ticket through the whole line",
 }
 
 #: Errors whose text is written for the person at the terminal. By name: only a module that is loaded can have raised.
@@ -50,6 +50,9 @@ ONE_LINERS = (
     ("streams.readers", "ReadError"),
     ("streams.topics", "TopicsError"),
     ("streams.vendors", "NoCredentials"),
+    ("streams.policy_check", "TenantAway"),
+    ("streams.policy_log", "NothingToTry"),
+    ("streams.send_test_alert", "UnknownOrganization"),
     ("streams.roles.connectors", "ReceiverError"),
     ("streams.roles.connectors", "SideError"),
     ("streams.connection_watch", "WatchError"),

@@ -23,14 +23,15 @@ from streams.explaining import happening_of
 from streams.handling import dead_letters
 from streams.health import connections
 from streams.mapping_report import SETTLED, as_rows, mapping, summary, told
-from streams.operations import Pause, pauses
+from streams.operations import Pause, pauses, switches
+from streams.policy_log import organizations_told, policy_standing
 from streams.readers import read_all, tail
 from streams.replay.verify import AuditResult, verify_audit
 from streams.reporter import roles
 from streams.settings import Settings
 from streams.topics import describe
 from streams.views import parked
-from streams.wiring import kafka_options, policy_in_force
+from streams.wiring import kafka_options
 
 _WORDS = {"NotConnected": "Not connected"}
 
@@ -79,6 +80,9 @@ def status(config: Path | None, as_json: bool, role: str | None) -> int:
         say(f"organizations: {found['organizations']}")
     for text in found["unsettled"]:
         say(f"mapping: {text}")
+    canary = found["policy_canary"]
+    if canary is not None:
+        say(f"canary: policy revision {canary['revision']} for {organizations_told(canary['organizations'])}")
     say(
         f"policy revision {found['policy_revision'] or 'none'}; parked: {found['parked']}; dead letters: {found['dead_letters']}"
     )
@@ -89,13 +93,13 @@ async def _status(settings: Settings) -> dict[str, Any]:
     options = await kafka_options(settings)
     states = await connections(options)
     reports = await roles(options, now=machine_now())
-    policy = await policy_in_force(options)
-    switches = pauses(await _remembered(options))
+    current = await policy_standing(options)
+    paused = pauses(await switches(options))
     views = await mapping(options)
     letters = [letter for letter in await dead_letters(options) if letter.handled is None]
     return {
         "connections": {
-            name: _connection(state, switches.get(name) or switches.get("all")) for name, state in states.items()
+            name: _connection(state, paused.get(name) or paused.get("all")) for name, state in states.items()
         },
         "roles": _roles(reports),
         "waiting": _waiting(reports),
@@ -103,24 +107,16 @@ async def _status(settings: Settings) -> dict[str, Any]:
         "failing": _lines(reports, "failing"),
         "parked": len(await parked(options)),
         "dead_letters": len(letters),
-        "policy_revision": policy.revision if policy else None,
+        "policy_revision": current.revision or None,
+        "policy_canary": (
+            {"revision": current.canary.revision, "organizations": list(current.canary.organizations)}
+            if current.canary is not None
+            else None
+        ),
         "mapping": as_rows(views),
         "organizations": summary(views),
         "unsettled": [told(view) for view in views if view.state not in SETTLED],
     }
-
-
-async def _remembered(options: Any) -> dict[str, bytes]:
-    from schemas.topics import OPERATIONS
-
-    values: dict[str, bytes] = {}
-    async for record in read_all(options, OPERATIONS):
-        key = (record.key or b"").decode()
-        if record.value is None:
-            values.pop(key, None)
-        else:
-            values[key] = record.value
-    return values
 
 
 def _connection(state: Connection, switch: Pause | None) -> dict[str, Any]:

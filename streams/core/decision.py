@@ -51,9 +51,14 @@ class Decision:
 
 
 class Draft:
-    """The working copy of one key's body while a fact is decided. ``now`` is the fact's recorded time (epoch ms)."""
+    """The working copy of one key's body while a fact is decided. ``now`` is the fact's recorded time (epoch ms).
 
-    __slots__ = ("_issued", "agent", "body", "changes", "dispositions", "envelope", "key", "now", "reasons", "rule")
+    ``rule`` is the last rule that was asked, ``revision`` the policy revision that it stands in.
+    """
+
+    __slots__ = (
+        "_issued", "agent", "body", "changes", "dispositions", "envelope", "key", "now", "reasons", "revision", "rule",
+    )  # fmt: skip
 
     def __init__(self, *, agent: str, key: str, body: Body, envelope: Envelope) -> None:
         self.agent = agent
@@ -65,6 +70,7 @@ class Draft:
         self.reasons: list[dict[str, str]] = []
         self.dispositions: dict[str, tuple[str, str]] = {}
         self.rule: str | None = None
+        self.revision: int | None = None
         self._issued: dict[str, Issued] = {}
 
     def change(self, name: str, patch: dict[str, Any] | None, *at: str) -> None:

@@ -142,7 +142,9 @@ def _reconcile(draft: Draft, context: Context, *, ordinal: int = 1, force: bool 
         _moved_away(draft, written, f"{_place(fact)}, {_company(context, found.company_id)}")
         written = None
     note = _arrived(draft, context, found.company_id)
-    command = upsert(key=draft.key, fact=fact, company_id=found.company_id, policy=context.in_force, note=note)
+    command = upsert(
+        key=draft.key, fact=fact, company_id=found.company_id, policy=context.in_force(organization), note=note
+    )
     digest = content_digest(command)
     parked = draft.body.get("parked", {}).get("upsert", {})
     if written is not None and written["digest"] == digest and not force and "refused" not in parked:
@@ -176,13 +178,14 @@ def _reconcile_removed(draft: Draft, context: Context, *, now: int) -> None:
     written = draft.body.get("written")
     if "upsert" in draft.body.get("parked", {}):
         draft.change("Unparked", None, "parked", "upsert")
-    if written is None or context.policy is None:
+    policy = context.policy_of(written["organization"]) if written is not None else None
+    if written is None or policy is None:
         return draft.reason("NothingToRetire")
-    if context.policy.on_delete == "keep":
+    if policy.on_delete == "keep":
         if "retire_at" in draft.body:
             draft.change("RetirementCalledOff", {"retire_at": None})
         return draft.reason("KeptByPolicy")
-    due = draft.body["removed"]["recorded"] + context.policy.grace_ms
+    due = draft.body["removed"]["recorded"] + policy.grace_ms
     if now >= due:
         if "retire_at" in draft.body:
             draft.change("GraceOver", {"retire_at": None})
@@ -358,7 +361,8 @@ def _fields_created(draft: Draft, context: Context, fact: FieldsCreated) -> bool
     """An item that was written without fields that did not exist then looks unchanged to us, and is written again."""
     if context.policy is None or "written" not in draft.body or "observed" not in draft.body:
         return False
-    wanted = {name.casefold() for name in context.policy.devices.fields.values()}
+    policy = context.in_force(draft.body["observed"]["subject"]["organization_id"])
+    wanted = {name.casefold() for name in policy.devices.fields.values()}
     if not wanted & {name.casefold() for name in fact.fields}:
         return False
     _reconcile(draft, context, force=True)

@@ -39,6 +39,7 @@ from streams.core.context import Context, decide_context, parse_context
 from streams.core.decision import Draft, Issued
 from streams.core.documents import CONTEXT_KEY, Body, Timer
 from streams.core.journal import journal
+from streams.core.whose import organization_of, organizations_in
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,8 +124,14 @@ def decide(agent: str, event: Event[Fact], fact: AuditedFact, state: Mapping[byt
     key = event.envelope.key
     body, chain = documents.read(state.get(key.encode()))
     draft = Draft(agent=agent, key=key, body=body, envelope=event.envelope)
+    revision = _revision(context, event.data, body)
     chosen.decide_into(draft, context, event.data)
-    return [_step(draft, chain, context.revision, fact, chosen.timers_of)]
+    return [_step(draft, chain, revision, fact, chosen.timers_of)]
+
+
+def _revision(context: Context, data: Fact, body: Body) -> int:
+    """The policy revision that decides about a fact, given its key's state before it."""
+    return context.revision if context.canary is None else context.revision_of(organization_of(data, body))
 
 
 def _decide_control(
@@ -143,6 +150,7 @@ def _decide_control(
     mapped = isinstance(data, PolicyPublished | CompaniesObserved | OrganizationsObserved)
     if not asked and not mapped:
         return steps
+    only = _only(before, context) if isinstance(data, PolicyPublished) else None
     for name in sorted(state):
         if name == _CONTEXT:
             continue
@@ -152,7 +160,10 @@ def _decide_control(
         if agent.name == incidents.AGENT and b'"parked"' not in document and b'"suppressed"' not in document:
             continue
         body, chain = documents.read(document)
+        if only is not None and not only & organizations_in(body):
+            continue
         draft = Draft(agent=agent.name, key=name.decode(), body=body, envelope=envelope)
+        revision = _revision(context, data, body)
         if asked:
             if not agent.asked_by_operator(draft, context, data):
                 continue
@@ -160,8 +171,13 @@ def _decide_control(
             agent.mapping_changed(draft, context)
             if draft.idle:
                 continue
-        steps.append(_step(draft, chain, context.revision, fact, agent.timers_of))
+        steps.append(_step(draft, chain, revision, fact, agent.timers_of))
     return steps
+
+
+def _only(before: Context, after: Context) -> frozenset[int] | None:
+    """The organizations that a publication concerns, ``None`` for all: a canary is nobody else's business."""
+    return before.trying | after.trying if before.revision == after.revision else None
 
 
 def _step(
@@ -186,7 +202,7 @@ def _step(
         agent=draft.agent,
         key=draft.key,
         chain=chain,
-        revision=revision,
+        revision=revision if draft.revision is None else draft.revision,
         recorded_at=draft.now,
         fact=fact,
         decision=decision.document(),

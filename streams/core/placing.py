@@ -200,7 +200,7 @@ def _settle_ms(draft: Draft, context: Context, external_id: str) -> int:
     if incident is None or "ended" in incident:
         return 0
     fact = speaker_of(incident)
-    return context.in_force.rule_for(fact.subject, fact).settle_ms
+    return context.rule_for(fact).settle_ms
 
 
 def move_on(draft: Draft, uid: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +21,19 @@ class Difference:
     was: Any = None
     now: Any = None
     absent: str = ""
+
+    @property
+    def line(self) -> str:
+        """For people: ``+`` is new, ``-`` is gone, ``~`` has another value."""
+        if self.absent == "was":
+            return f"+ {self.key}: {_shown(self.now)}"
+        if self.absent == "now":
+            return f"- {self.key}: {_shown(self.was)}"
+        return f"~ {self.key}: {_shown(self.was)} -> {_shown(self.now)}"
+
+
+def _shown(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)
 
 
 def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[Difference]:

@@ -16,7 +16,6 @@ Path = tuple[str | int, ...]
 #: Keys that the policy format has, but this version does not honour yet: refused, so that nobody relies on them.
 NOT_YET: dict[str, str] = {
     "escalate": "raising the priority when the severity rises",
-    "canary": "a policy for some organizations first",
     "storm": "collapsing many devices into one ticket",
     "contract": "contracts on tickets",
 }
@@ -87,6 +86,11 @@ def _finding(detail: Any, root: type[BaseModel]) -> Finding:
         key = str(path[-1])
         if key in NOT_YET:
             return Finding(path, f"'{key}' ({NOT_YET[key]}) is not supported yet", "remove it; it would have no effect")
+        if path == ("canary",):
+            hint = "remove it, and give the organizations to 'lockstep policy publish --canary 17,23'"
+            return Finding(
+                path, "'canary' is no key of the file: for whom it is in force is said when it is published", hint
+            )
         known = _siblings(root, path[:-1])
         return Finding(path, f"unknown key '{key}'", near(key, known))
     if kind == "missing":

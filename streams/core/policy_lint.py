@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 
 from schemas.facts import Company
-from streams.core.mapping import Companies, Unmapped, company_for
+from streams.core.mapping import Companies, Organizations, Remembered, Unmapped, company_for
 from streams.core.policy import Policy
 from streams.core.policy_findings import Finding, Path
 from streams.core.policy_format import RuleSettings, TicketSettings
@@ -37,10 +37,11 @@ NODE_CLASSES = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Observed:
-    """What is known of the two vendors: organizations by id, companies by id."""
+    """What is known of the two vendors: organizations by id, companies by id, matches by name that were made before."""
 
     organizations: Mapping[int, str]
     companies: Mapping[int, Company]
+    remembered: Mapping[int, Remembered] | None = None
 
 
 def lint(policy: Policy, observed: Observed | None = None) -> list[Finding]:
@@ -201,9 +202,10 @@ def _organizations(policy: Policy, observed: Observed) -> Iterator[Finding]:
             state = "inactive in" if company else "not a company of"
             reason = f"{mapped.company} is {state} Autotask"
             yield Finding((*path, "company"), reason, "correct the id; the company's page shows it", "warning")
-    companies = Companies(observed.companies.values())
+    companies, organizations = Companies(observed.companies.values()), Organizations(observed.organizations)
+    remembered = observed.remembered or {}
     for identity, name in sorted(observed.organizations.items()):
-        found = company_for(policy, identity, name, companies)
+        found = company_for(policy, identity, name, companies, remembered.get(identity), organizations)
         if isinstance(found, Unmapped):
             what, _, todo = found.detail.partition("; ")
             yield Finding(("companies",), what, todo, "warning")

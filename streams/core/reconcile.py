@@ -81,8 +81,8 @@ def create(
 
 def rule_of(draft: Draft, context: Context, fact: AlertFact) -> Rule:
     """The rule for an alert; named in the decision. An incident exists only after a policy was published."""
-    rule = context.in_force.rule_for(fact.subject, fact)
-    draft.rule = rule.name
+    rule = context.rule_for(fact)
+    draft.rule, draft.revision = rule.name, context.revision_of(fact.subject.organization_id)
     return rule
 
 

@@ -31,7 +31,7 @@ def timers_of(body: Body) -> list[Timer]:
 
 def maintenance_of(draft: Draft, context: Context, fact: AlertFact) -> tuple[str, int] | None:
     """The maintenance window that an alert falls into now: its name and its end, the policy's before NinjaOne's own."""
-    found = context.in_force.maintenance_at(fact.subject, draft.now)
+    found = context.in_force(fact.subject.organization_id).maintenance_at(fact.subject, draft.now)
     if found is not None:
         return found
     if not fact.in_maintenance:

@@ -30,6 +30,7 @@ from streams.core.policy import parse_policy
 from streams.delivery.fatal import described
 from streams.gates import ConnectionGate
 from streams.limited_log import LimitedLog
+from streams.policy_log import first_policy, policy_in_force
 from streams.roles.surroundings import Surroundings, until_stopped
 from streams.roles.webhook_upkeep import LOOK_AGAIN_S, keep_set_up, silence
 from streams.vendors import (
@@ -40,7 +41,6 @@ from streams.vendors import (
     ninjaone_webhook,
     probe_connection,
 )
-from streams.wiring import first_policy, policy_in_force
 
 log = logging.getLogger("lockstep.connectors")
 

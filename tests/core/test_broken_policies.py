@@ -80,7 +80,7 @@ BROKEN: list[tuple[str, int, str, str, str]] = [
         "reads as a date of YAML's",
         "write it in quotes",
     ),
-    ("version: 1\ncanary: {organizations: [17]}\n", 2, "canary", "not supported yet", "remove it"),
+    ("version: 1\ncanary: {organizations: [17]}\n", 2, "canary", "said when it is published", "publish --canary 17,23"),
     (
         rule('{time: {start: "22:00", timezone: UTC}}'),
         4,

@@ -184,7 +184,7 @@ def test_connection_states_are_kept_by_epoch_and_time() -> None:
 def test_before_anything_was_published_there_is_an_empty_context() -> None:
     assert parse_context(None) is EMPTY
     with pytest.raises(AssertionError):
-        _ = EMPTY.in_force
+        EMPTY.in_force(17)
 
 
 def test_facts_that_do_not_concern_an_agent_leave_no_record() -> None:
