@@ -62,6 +62,23 @@ class CreateTicket(Command):
     configuration_item_id: int | None = None
 
 
+class AdoptTicket(Command):
+    """Take over the ticket that another integration opened for an incident's alert, by writing ``external_id`` into it.
+
+    ``ticket`` is what NinjaOne names it by: an Autotask ticket id or a ticket number. Rejected, with nothing written, as
+    ``TicketIdNotUnderstood``, ``TicketMissing``, ``TicketAlreadyComplete``, ``TicketOfAnotherCompany``, ``TicketTaken``
+    (its external id is somebody's already) or ``ExternalIdNotKept``.
+    """
+
+    ce_type: ClassVar[str] = "lockstep.command.adopt-ticket.v1"
+    topic: ClassVar[str] = "autotask.ticket-commands"
+    lane: ClassVar[Lane] = Lane.CREATE
+
+    external_id: str
+    company_id: int
+    ticket: str
+
+
 class AppendTicketNote(Command):
     """Add an internal note to a ticket. ``mark`` stands in the note's title and identifies the effect."""
 
@@ -192,6 +209,7 @@ class WithdrawCommand(Command):
 
 COMMANDS: tuple[type[Command], ...] = (
     CreateTicket,
+    AdoptTicket,
     AppendTicketNote,
     CompleteTicket,
     ReopenTicket,

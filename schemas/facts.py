@@ -57,6 +57,8 @@ class AlertFact(Fact):
     """What is common to the sightings of an active alert. ``uid`` joins alerts, activities and webhooks (seriesUid).
 
     ``in_maintenance``: NinjaOne showed the device in its own maintenance mode, until ``maintenance_ends_at`` if it said so.
+    ``psa_ticket_id``: the ticket that NinjaOne's own PSA integration opened for it, as it names it (``psaTicketId`` of the
+    list of active alerts; an activity has none).
     """
 
     uid: str
@@ -72,6 +74,7 @@ class AlertFact(Fact):
     priority: str = "NONE"
     in_maintenance: bool = False
     maintenance_ends_at: int | None = None
+    psa_ticket_id: str | None = None
 
 
 class AlertTriggered(AlertFact):

@@ -11,10 +11,12 @@ from connectors.autotask.items import Items
 from connectors.autotask.metadata import Metadata
 from connectors.autotask.names import NameRefused
 from connectors.autotask.outcome import attempted, failed
+from connectors.autotask.takeover import TakeOver
 from connectors.autotask.tickets import Tickets
 from connectors.errors import CallFailed
 from connectors.ports import CallsSuspended, Effect, Verdict
 from schemas.commands import (
+    AdoptTicket,
     AppendTicketNote,
     Command,
     CompleteTicket,
@@ -38,6 +40,7 @@ class AutotaskEffects:
         self.client = client
         self.metadata = metadata or Metadata(client)
         self.tickets = Tickets(client, self.metadata, complete_status=complete_status)
+        self.takeover = TakeOver(client, self.tickets)
         self.items = Items(client, self.metadata)
 
     async def perform(self, command: Command) -> Effect:
@@ -69,6 +72,8 @@ class AutotaskEffects:
         match command:
             case CreateTicket():
                 return partial(self.tickets.create, command)
+            case AdoptTicket():
+                return partial(self.takeover.adopt, command)
             case AppendTicketNote():
                 return partial(self.tickets.note, command)
             case CompleteTicket():
@@ -83,7 +88,7 @@ class AutotaskEffects:
 
     def _looking(self, command: Command) -> Callable[[], Awaitable[Effect | None]]:
         match command:
-            case CreateTicket():
+            case CreateTicket() | AdoptTicket():
                 return partial(self.tickets.find, command)
             case AppendTicketNote():
                 return partial(self.tickets.find_note, command)

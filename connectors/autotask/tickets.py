@@ -17,7 +17,7 @@ from connectors.autotask.touches import Touches
 from connectors.errors import CallFailed, Kind, Situation
 from connectors.ports import CallsSuspended, Effect, Verdict
 from schemas.autotask import Ticket, TicketNote
-from schemas.commands import AppendTicketNote, CompleteTicket, CreateTicket, Name, ReopenTicket
+from schemas.commands import AdoptTicket, AppendTicketNote, CompleteTicket, CreateTicket, Name, ReopenTicket
 
 _FIELDS = ("ticketNumber", "externalID", "companyID", "status", "createDate", "completedDate", "lastActivityDate")
 #: ``publish`` of a note: 1 is shown to the customer in the portal, 2 is internal (three live sources agree).
@@ -64,7 +64,7 @@ class Tickets:
             verdict=Verdict.SUCCEEDED, ticket_id=ticket_id, company_id=command.company_id, written=True, detail=detail
         )
 
-    async def find(self, command: CreateTicket) -> Effect | None:
+    async def find(self, command: CreateTicket | AdoptTicket) -> Effect | None:
         """The tickets of this external id: the oldest is the one, open younger ones are its doubles."""
         rows = await self._client.query("Tickets", [eq("externalID", command.external_id)], _FIELDS)
         found = [

@@ -117,11 +117,14 @@ def alert_observed(row: AlertRow, subject: Subject, *, source: str, again_at: in
         message=row.message,
         severity=row.severity or "NONE",
         priority=row.priority or "NONE",
+        psa_ticket_id=row.psa_ticket_id or None,
     )
+    # A ticket that shows later at the same alert is news, so it is part of the identity.
+    named = ("psa", row.psa_ticket_id) if row.psa_ticket_id else ()
     return Publication(
         topic=topics.NINJAONE_ALERTS,
         key=subject.key,
-        id=derived_id("ninjaone", "alert-list", row.uid, time),
+        id=derived_id("ninjaone", "alert-list", row.uid, time, *named),
         source=source,
         time=time,
         fact=fact,

@@ -29,6 +29,7 @@ from streams.core.mapping import Unmapped
 from streams.core.policy import Rule
 from streams.core.reopening import REOPEN, back_in_their_ticket, wanted
 from streams.core.ticketing import (
+    adopt_ticket,
     append_note,
     cleared_note,
     complete_ticket,
@@ -62,6 +63,19 @@ def create(
     found = context.company_of(fact.subject.organization_id, fact.subject.organization_name)
     if isinstance(found, Unmapped):
         return park(draft, external_id, "CreateTicket", found.reason, found.detail, ordinal)
+    adopts = incident.get("adopts")
+    if adopts is not None:
+        if incident.get("company") != found.company_id:
+            draft.change("CompanyChosen", {"company": found.company_id}, "incidents", external_id)
+        adoption = adopt_ticket(
+            key=draft.key,
+            external_id=external_id,
+            company_id=found.company_id,
+            organization_id=fact.subject.organization_id,
+            ticket=adopts,
+        )
+        # It is awaited as what it stands for: the incident's ticket, wherever it comes from.
+        return send(draft, adoption, external_id, ordinal=ordinal, type="CreateTicket", adopts=adopts)
     item = draft.body.get("item")
     command = create_ticket(
         key=draft.key,
@@ -147,7 +161,10 @@ def reconcile(draft: Draft, context: Context, external_id: str, *, ordinal: int 
 def _settle_debt(draft: Draft, context: Context, external_id: str, incident: Incident, ordinal: int) -> None:
     if "ticket" not in incident:
         waiting = find_command(draft, "CreateTicket", external_id)
-        if waiting is not None:
+        if waiting is not None and "adopts" in incident:
+            # The ticket is there already, whoever opened it: it is taken over first, and then completed.
+            draft.reason("TicketBeingTakenOver", external_id)
+        elif waiting is not None:
             take_back(draft, *waiting, reason="ResetBeforeTicket")
             if "due" in waiting[1]:
                 supersede(draft, external_id)

@@ -10,10 +10,11 @@ from streams.core.alerts import alive, restored
 from streams.core.context import Context
 from streams.core.decision import Draft
 from streams.core.documents import Body, Timer
-from streams.core.incident import dispose, find_command, park, send, supersede, unpark
+from streams.core.incident import dispose, find_command, park, send, speaker_of, supersede, unpark
 from streams.core.incident import status_of as ticket_status
 from streams.core.placing import clear, place, place_elsewhere
-from streams.core.reconcile import TOUCHED, create, leave_open, reconcile
+from streams.core.reconcile import TOUCHED, create, leave_open, reconcile, rule_of
+from streams.core.takeover import opens_instead
 from streams.core.ticketing import append_note
 from streams.core.tickets import take_ticket
 
@@ -113,7 +114,9 @@ def _create_settled(draft: Draft, context: Context, fact: CommandSettled, pendin
     elif "ticket" in incident:
         draft.reason("TicketKnown", external_id, f"{fact.outcome} {fact.reason}".strip())
         _drop_deferred(draft, fact)
-    elif incident.get("ended"):
+    elif "adopts" in pending and fact.outcome == "Rejected":
+        _adoption_refused(draft, context, external_id, fact, pending)
+    elif incident.get("ended") and not ("adopts" in incident and incident.get("owes")):
         # Every alert was cleared before there was a ticket: none is wanted any more. One that turns up all the same
         # (the outcome of an attempt may be unknown) is adopted when it is seen, and completed.
         _drop_deferred(draft, fact)
@@ -124,6 +127,19 @@ def _create_settled(draft: Draft, context: Context, fact: CommandSettled, pendin
         # Not at our request, for its alerts are active: it comes again like a deferred one.
         draft.change("CommandDeferred", {**pending, "due": draft.now + AGAIN_MS}, "pending", fact.command_id)
     reconcile(draft, context, external_id)
+
+
+def _adoption_refused(draft: Draft, context: Context, external_id: str, fact: CommandSettled, pending: Pending) -> None:
+    """The other integration's ticket cannot be taken over: somebody has to look, unless the rule has an answer."""
+    incident = draft.body["incidents"][external_id]
+    if incident.get("ended"):
+        # Its alerts are over and there is no open ticket to complete for them.
+        return draft.reason("NothingToTakeOver", external_id, f"{fact.reason} {fact.detail}".strip())
+    if not opens_instead(rule_of(draft, context, speaker_of(incident)), incident):
+        return park(draft, external_id, "CreateTicket", fact.reason or "TicketRejected", fact.detail, pending["n"])
+    draft.reason("OpenedInstead", external_id, f"{fact.reason} {fact.detail}".strip())
+    draft.change("TicketNotTakenOver", {"adopts": None}, "incidents", external_id)
+    return create(draft, context, external_id)
 
 
 def _is_of_another(draft: Draft, external_id: str, ticket_id: int | None) -> bool:
@@ -257,7 +273,8 @@ def again(draft: Draft, context: Context, pending: Pending) -> None:
     incident = draft.body.get("incidents", {}).get(external_id)
     if incident is None:
         return draft.reason("UnknownIncident", external_id)
-    if pending["type"] == "CreateTicket" and "ticket" not in incident and "ended" not in incident:
+    owed = "ended" not in incident or ("adopts" in incident and "owes" in incident)
+    if pending["type"] == "CreateTicket" and "ticket" not in incident and owed:
         if find_command(draft, "CreateTicket", external_id) is None:
             unpark(draft, external_id)
             create(draft, context, external_id, ordinal=ordinal)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from schemas.commands import AppendTicketNote, CompleteTicket, CreateTicket, ReopenTicket, ResetAlert
+from schemas.commands import AdoptTicket, AppendTicketNote, CompleteTicket, CreateTicket, ReopenTicket, ResetAlert
 from schemas.envelope import rfc3339
 from schemas.facts import AlertFact
 from schemas.identity import derived_id
@@ -72,6 +72,20 @@ def create_ticket(
         source=rule.source,
         category=rule.category,
         configuration_item_id=item_id,
+    )
+
+
+def adopt_ticket(*, key: str, external_id: str, company_id: int, organization_id: int, ticket: str) -> AdoptTicket:
+    """Take over the ticket that another integration opened for the incident's alert."""
+    return AdoptTicket(
+        key=key,
+        # The same effect as a create: the incident's ticket carries its external id.
+        effect_key=external_id,
+        incident=external_id,
+        organization_id=organization_id,
+        external_id=external_id,
+        company_id=company_id,
+        ticket=ticket,
     )
 
 
