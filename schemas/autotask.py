@@ -130,12 +130,14 @@ class Ticket(Wire):
 
 
 class TicketNote(Wire):
-    """A note of a ticket."""
+    """A note of a ticket. ``publish`` 1 is shown to the customer, everything else is internal."""
 
     id: int
     ticket_id: int | None = None
     title: str = ""
     description: str = ""
+    publish: int | None = None
+    create_date_time: Instant | None = None
     creator_resource_id: int | None = None
     created_by_contact_id: int | None = None
 

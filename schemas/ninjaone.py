@@ -270,6 +270,7 @@ class ActivityRow(Row):
     message: str = ""
     severity: str = ""
     priority: str = ""
+    user_id: int | None = None
     device: DeviceRow | None = None
 
 

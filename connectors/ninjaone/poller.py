@@ -23,7 +23,7 @@ from connectors.ninjaone.translate import Meaning, alert_gone, alert_observed, c
 from connectors.ninjaone.unreadable import UnreadableRows
 from connectors.ports import Log, Now, Publication
 from schemas import topics
-from schemas.facts import AlertObserved, AlertReset, AlertTriggered
+from schemas.facts import AlertAcknowledged, AlertObserved, AlertReset, AlertTriggered
 from schemas.ninjaone import ActivityRow, AlertRow, RowError, milliseconds
 
 log = logging.getLogger(__name__)
@@ -65,7 +65,7 @@ def _batches(publications: Sequence[Publication]) -> Iterator[Sequence[Publicati
 
 def _alert(publication: Publication) -> str:
     fact = publication.fact
-    return fact.uid if isinstance(fact, AlertTriggered | AlertReset) else ""
+    return fact.uid if isinstance(fact, AlertTriggered | AlertReset | AlertAcknowledged) else ""
 
 
 class AlertPoller:

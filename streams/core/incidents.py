@@ -10,6 +10,7 @@ from typing import Any
 
 from schemas.events import Event
 from schemas.facts import (
+    AlertAcknowledged,
     AlertFact,
     AlertGone,
     AlertObserved,
@@ -17,6 +18,7 @@ from schemas.facts import (
     AlertTriggered,
     CommandSettled,
     Fact,
+    TicketNoteObserved,
     TicketObserved,
     TimerFired,
 )
@@ -27,11 +29,12 @@ from streams.core.decision import Decision, Draft
 from streams.core.documents import Body, copy_of
 from streams.core.incident import dispose, find_command, raised_after_reset
 from streams.core.memory import forget, incidents_of
+from streams.core.notes import acknowledged, note_observed
 from streams.core.placing import clear, move_on, place, place_crowded
 from streams.core.reconcile import reconcile, repeat, rule_of
 from streams.core.settlements import command_settled, item_settled, timer_fired
 from streams.core.takeover import patch_of, ticket_named
-from streams.core.tickets import ticket_observed
+from streams.core.tickets import incident_of, ticket_observed
 
 AGENT = "incidents"
 
@@ -55,10 +58,16 @@ def decide_into(draft: Draft, context: Context, fact: Fact) -> None:
             _sighted(draft, context, fact)
         case AlertReset():
             _reset(draft, context, fact)
+        case AlertAcknowledged():
+            external_id = acknowledged(draft, context, fact)
+            if external_id is not None:
+                reconcile(draft, context, external_id)
         case AlertGone():
             _gone(draft, context, fact)
         case TicketObserved():
             ticket_observed(draft, context, fact)
+        case TicketNoteObserved():
+            note_observed(draft, incident_of(draft, fact), fact)
         case CommandSettled():
             if _of_devices(fact):
                 item_settled(draft, fact)

@@ -200,6 +200,8 @@ def clear(draft: Draft, context: Context, uid: str, reason: str, *, by_us: bool 
     ended |= {"wait": None, "held": None}
     if "psa" in alert:
         ended["psa"] = {**alert["psa"], "over": True}
+    if "acks" in alert:
+        ended["acks"] = None
     if "wait" in alert:
         reason, ended["detail"] = ended_while_waiting(alert)
     elif by_us:

@@ -16,7 +16,7 @@ from schemas.commands import MatchStep, Name
 from schemas.envelope import rfc3339
 from schemas.facts import AlertFact, DeviceObserved, Subject
 from streams.core.policy_findings import Finding, Path, PolicyError, findings_of, wrong
-from streams.core.policy_format import Companies, Defaults, Devices, RuleSettings
+from streams.core.policy_format import Companies, Defaults, Devices, Notes, RuleSettings
 from streams.core.policy_maintenance import MaintenanceWindow
 from streams.core.policy_parts import Part, Priority
 from streams.core.policy_when import When
@@ -76,6 +76,7 @@ class Policy(Part):
     defaults: Defaults = Defaults()
     companies: Companies = Companies()
     devices: Devices = Devices()
+    notes: Notes = Notes()
     rules: tuple[RuleSettings, ...] = (RuleSettings(name="everything-else"),)
     maintenance: tuple[MaintenanceWindow, ...] = ()
 

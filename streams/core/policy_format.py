@@ -69,6 +69,15 @@ class RuleSettings(Part):
     lifecycle: LifecycleSettings = LifecycleSettings()
 
 
+class Notes(Part):
+    """What travels between the two as notes. Whose text it is, is personal: it is kept only where this says so."""
+
+    #: An acknowledgement in NinjaOne: an internal note on the ticket, or nothing but its decision.
+    acknowledgements: Literal["note", "ignore"] = "note"
+    #: Notes of others on our tickets: recorded with length and digest of their text, with the text, or not read at all.
+    technicians: Literal["digest", "text", "ignore"] = "digest"
+
+
 class MapEntry(Part):
     """An organization's company, by id."""
 

@@ -26,6 +26,7 @@ from streams.core.incident import (
     unpark,
 )
 from streams.core.mapping import Unmapped
+from streams.core.notes import acknowledgements_wait, tell_acknowledgements
 from streams.core.policy import Rule
 from streams.core.reopening import REOPEN, back_in_their_ticket, wanted
 from streams.core.ticketing import (
@@ -154,6 +155,9 @@ def reconcile(draft: Draft, context: Context, external_id: str, *, ordinal: int 
             note=note,
         )
         send(draft, command, external_id, ordinal=1, note=note)
+    if acknowledgements_wait(draft, incident):
+        note_type = rule_of(draft, context, speaker_of(incident)).note_type
+        tell_acknowledgements(draft, external_id, incident, note_type)
     if incident.get("owes"):
         _settle_debt(draft, context, external_id, incident, ordinal)
 

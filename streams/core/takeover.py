@@ -34,7 +34,7 @@ def ticket_to_take_over(draft: Draft, uid: str) -> str | None:
     named = None if "over" in entry else entry["id"]
     if named is None or any("ended" in incident for incident in _adopters(draft, named)):
         return None
-    return named
+    return str(named)
 
 
 def incident_of_ticket(draft: Draft, named: str) -> str | None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from schemas.commands import AdoptTicket, AppendTicketNote, CompleteTicket, CreateTicket, ReopenTicket, ResetAlert
+from schemas.commands import AdoptTicket, AppendTicketNote, CompleteTicket, CreateTicket, Name, ReopenTicket, ResetAlert
 from schemas.envelope import rfc3339
 from schemas.facts import AlertFact
 from schemas.identity import derived_id
@@ -152,6 +152,16 @@ def cleared_note(*, external_id: str, cause: str, rule: Rule, fact: AlertFact, a
     about = fact.message or fact.condition_name or fact.source_type or ""
     text = f"Cleared in NinjaOne at {rfc3339(at)}: {about}\n{why}"[:NOTE_LIMIT]
     return {"mark": mark, "title": f"Alert cleared [{mark}]", "text": text, "note_type": rule.note_type}
+
+
+def acknowledgement_note(
+    *, external_id: str, uid: str, activity_id: int, at: int, user_id: int | None, note_type: Name
+) -> dict[str, Any]:
+    """The note that an alert was acknowledged in NinjaOne ``at`` (epoch ms), as ``note_for`` makes them."""
+    mark = f"ls-{derived_id(external_id, 'acknowledged', activity_id)[:10]}"
+    who = "" if user_id is None else f" by user {user_id}"
+    text = f"Acknowledged in NinjaOne at {rfc3339(at)}{who}.\nAlert: {uid}."
+    return {"mark": mark, "title": f"Alert acknowledged [{mark}]", "text": text, "note_type": note_type}
 
 
 def append_note(
