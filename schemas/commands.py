@@ -128,6 +128,22 @@ class ReopenTicket(Command):
     only_ours: bool = True
 
 
+class RaiseTicketPriority(Command):
+    """Raise the priority of an open ticket from the one that we gave it (``expected``).
+
+    One that is complete or has the priority already is left alone; one whose priority somebody else changed is rejected as
+    ``PriorityChanged``, one that no longer exists as ``TicketGone``.
+    """
+
+    ce_type: ClassVar[str] = "lockstep.command.raise-ticket-priority.v1"
+    topic: ClassVar[str] = "autotask.ticket-commands"
+    lane: ClassVar[Lane] = Lane.REOPEN
+
+    ticket_id: int
+    priority: Name
+    expected: Name
+
+
 MatchStep = Literal["device_key", "device_uid", "serial", "mac", "hostname"]
 
 
@@ -213,6 +229,7 @@ COMMANDS: tuple[type[Command], ...] = (
     AppendTicketNote,
     CompleteTicket,
     ReopenTicket,
+    RaiseTicketPriority,
     UpsertConfigurationItem,
     RetireConfigurationItem,
     ResetAlert,

@@ -11,6 +11,7 @@ from connectors.autotask.items import Items
 from connectors.autotask.metadata import Metadata
 from connectors.autotask.names import NameRefused
 from connectors.autotask.outcome import attempted, failed
+from connectors.autotask.priorities import Priorities
 from connectors.autotask.takeover import TakeOver
 from connectors.autotask.tickets import Tickets
 from connectors.errors import CallFailed
@@ -22,6 +23,7 @@ from schemas.commands import (
     CompleteTicket,
     CreateTicket,
     Name,
+    RaiseTicketPriority,
     ReopenTicket,
     RetireConfigurationItem,
     UpsertConfigurationItem,
@@ -40,6 +42,7 @@ class AutotaskEffects:
         self.client = client
         self.metadata = metadata or Metadata(client)
         self.tickets = Tickets(client, self.metadata, complete_status=complete_status)
+        self.priorities = Priorities(self.tickets, self.metadata)
         self.takeover = TakeOver(client, self.tickets)
         self.items = Items(client, self.metadata)
 
@@ -80,6 +83,8 @@ class AutotaskEffects:
                 return partial(self.tickets.complete, command)
             case ReopenTicket():
                 return partial(self.tickets.reopen, command)
+            case RaiseTicketPriority():
+                return partial(self.priorities.raise_, command)
             case UpsertConfigurationItem():
                 return partial(self.items.upsert, command)
             case RetireConfigurationItem():
@@ -96,6 +101,8 @@ class AutotaskEffects:
                 return partial(self.tickets.find_complete, command.ticket_id)
             case ReopenTicket():
                 return partial(self.tickets.find_reopened, command.ticket_id)
+            case RaiseTicketPriority():
+                return partial(self.priorities.find, command)
             case UpsertConfigurationItem():
                 return partial(self.items.find_upserted, command)
             case RetireConfigurationItem():

@@ -268,12 +268,16 @@ class Tickets:
         body: dict[str, Any] = {"id": ticket_id, "status": status}
         if resolution:
             body["resolution"] = texts.cut(resolution, texts.RESOLUTION)
+        await self.write(body)
+
+    async def write(self, body: dict[str, Any]) -> None:
+        """Change fields of a ticket: one PATCH, with its id in the body."""
         try:
             await self._client.patch("Tickets", body)
         except CallFailed as failure:
             self._doubt_metadata("Tickets", failure)
             raise
-        self.saw(ticket_id)
+        self.saw(body["id"])
 
     async def _add_note(self, ticket_id: int, title: str, text: str, note_type: int) -> None:
         body = {

@@ -12,7 +12,7 @@ from streams.core.decision import Draft
 from streams.core.incident import dispose, leave, speaker_of, status_of
 from streams.core.mapping import Unmapped
 from streams.core.policy import Rule
-from streams.core.reconcile import create, reconcile, repeat, rule_of
+from streams.core.reconcile import create, reconcile, repeat, rule_of, weigh
 from streams.core.reopening import bring_back, former_incident
 from streams.core.takeover import incident_of_ticket, left_alone, ticket_to_take_over
 from streams.core.waiting import ended_while_waiting, held, suppressed
@@ -167,6 +167,8 @@ def _come_back(draft: Draft, context: Context, identity: str, fact: AlertFact, r
     if status_of(draft.body["incidents"][identity]) != "completed":
         # Its completion may yet be taken back in time; of a reopening the reopening's own note tells.
         repeat(draft, context, identity, fact)
+    else:
+        weigh(draft, context, identity, fact, rule)
     reconcile(draft, context, identity)
 
 

@@ -51,6 +51,7 @@ class Rule:
     note_every_ms: int
     close_if: Literal["untouched", "always", "never"]
     reset: Literal["all", "opening"]
+    escalate: bool
     takeover: Literal["adopt", "adopt_or_open", "ignore"]
     due_ms: int
 
@@ -187,6 +188,7 @@ class Policy(Part):
             note_every_ms=lived("note_every", _HOUR_MS),
             close_if=lived("close_if", "always"),
             reset=lived("reset", "all"),
+            escalate=lived("escalate", False),
             takeover=lived("takeover", "adopt"),
             due_ms=_DUE_MS,
         )

@@ -15,7 +15,6 @@ Path = tuple[str | int, ...]
 
 #: Keys that the policy format has, but this version does not honour yet: refused, so that nobody relies on them.
 NOT_YET: dict[str, str] = {
-    "escalate": "raising the priority when the severity rises",
     "canary": "a policy for some organizations first",
     "storm": "collapsing many devices into one ticket",
     "contract": "contracts on tickets",

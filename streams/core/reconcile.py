@@ -13,6 +13,7 @@ from schemas.facts import AlertFact
 from streams.core.alerts import Alert, extent, restored
 from streams.core.context import Context
 from streams.core.decision import Draft
+from streams.core.escalation import level_of, raise_what_is_wanted, severity_rose
 from streams.core.incident import (
     Incident,
     dispose,
@@ -78,18 +79,21 @@ def create(
         # It is awaited as what it stands for: the incident's ticket, wherever it comes from.
         return send(draft, adoption, external_id, ordinal=ordinal, type="CreateTicket", adopts=adopts)
     item = draft.body.get("item")
+    command_rule = rule or rule_of(draft, context, fact)
     command = create_ticket(
         key=draft.key,
         external_id=external_id,
         company_id=found.company_id,
         # An item of another company (the device has just moved) would be refused.
         item_id=item["id"] if item and item["company"] == found.company_id else None,
-        rule=rule or rule_of(draft, context, fact),
+        rule=command_rule,
         fact=fact,
         now=draft.now,
     )
     if incident.get("company") != found.company_id:
         draft.change("CompanyChosen", {"company": found.company_id}, "incidents", external_id)
+    if command_rule.escalate:
+        draft.change("PriorityChosen", {"level": level_of(command_rule, fact)}, "incidents", external_id)
     send(draft, command, external_id, ordinal=ordinal)
     return None
 
@@ -102,9 +106,10 @@ def rule_of(draft: Draft, context: Context, fact: AlertFact) -> Rule:
 
 
 def repeat(draft: Draft, context: Context, external_id: str, fact: AlertFact) -> None:
-    """The condition was raised again in an open incident: a note, at most one every ``note_every``."""
+    """The condition was raised again in an open incident: a note, at most one every ``note_every``; perhaps worse."""
     incident = draft.body["incidents"][external_id]
     rule = rule_of(draft, context, fact)
+    weigh(draft, context, external_id, fact, rule)
     quiet = _no_note(draft, context, incident, rule, fact)
     if quiet is not None:
         draft.change("RepeatCounted", {"repeats": incident.get("repeats", 0) + 1}, "incidents", external_id)
@@ -118,6 +123,14 @@ def repeat(draft: Draft, context: Context, external_id: str, fact: AlertFact) ->
     )
     draft.change("NoteDue", {"note": note, "note_at": draft.now, "repeats": None}, "incidents", external_id)
     return None
+
+
+def weigh(draft: Draft, context: Context, external_id: str, fact: AlertFact, rule: Rule) -> None:
+    """Whether the condition became worse than its ticket says."""
+    if rule.escalate:
+        opening = speaker_of(draft.body["incidents"][external_id])
+        given = level_of(context.in_force.rule_for(opening.subject, opening), opening)
+        severity_rose(draft, external_id, rule, fact, otherwise=given)
 
 
 def _no_note(draft: Draft, context: Context, incident: Incident, rule: Rule, fact: AlertFact) -> str | None:
@@ -158,6 +171,7 @@ def reconcile(draft: Draft, context: Context, external_id: str, *, ordinal: int 
     if acknowledgements_wait(draft, incident):
         note_type = rule_of(draft, context, speaker_of(incident)).note_type
         tell_acknowledgements(draft, external_id, incident, note_type)
+    raise_what_is_wanted(draft, external_id, incident, ordinal=ordinal)
     if incident.get("owes"):
         _settle_debt(draft, context, external_id, incident, ordinal)
 
@@ -279,7 +293,7 @@ def _ticket_is_completed(draft: Draft, context: Context, external_id: str, incid
     patch: dict[str, Any] = {}
     if "ended" not in incident:
         patch |= {"ended": "TicketCompleted", "ended_at": draft.now}
-    for field in ("owes", "note", "repeats", "note_at", "settling", "left", "left_at"):
+    for field in ("owes", "note", "repeats", "note_at", "settling", "left", "left_at", "wants"):
         if field in incident:
             patch[field] = None
     if patch:

@@ -10,6 +10,7 @@ from streams.core.alerts import alive, restored
 from streams.core.context import Context
 from streams.core.decision import Draft
 from streams.core.documents import Body, Timer
+from streams.core.escalation import raised
 from streams.core.incident import dispose, find_command, park, send, speaker_of, supersede, unpark
 from streams.core.incident import status_of as ticket_status
 from streams.core.placing import clear, place, place_elsewhere
@@ -79,6 +80,8 @@ def command_settled(draft: Draft, context: Context, fact: CommandSettled) -> Non
             _reopen_settled(draft, context, fact, pending)
         case "ResetAlert":
             _reset_settled(draft, context, fact, pending)
+        case "RaiseTicketPriority":
+            _raise_settled(draft, context, fact, pending)
         case "AppendTicketNote" if fact.outcome == "Rejected":
             draft.reason("NoteRejected", pending["incident"], f"{fact.reason} {fact.detail}".strip())
         case "WithdrawCommand" if fact.outcome != "Succeeded":
@@ -202,6 +205,19 @@ def _reopen_settled(draft: Draft, context: Context, fact: CommandSettled, pendin
     elif fact.outcome == "Rejected":
         draft.reason("ReopeningRejected", external_id, f"{fact.reason} {fact.detail}".strip())
         place_elsewhere(draft, context, external_id)
+    reconcile(draft, context, external_id)
+
+
+def _raise_settled(draft: Draft, context: Context, fact: CommandSettled, pending: Pending) -> None:
+    external_id = pending["incident"]
+    if fact.outcome in ("Succeeded", "Rejected"):
+        if fact.outcome == "Rejected":
+            draft.reason("PriorityNotRaised", external_id, f"{fact.reason} {fact.detail}".strip())
+        raised(draft, external_id, pending["level"])
+    elif "wants" not in draft.body["incidents"][external_id]:
+        _drop_deferred(draft, fact)
+    elif fact.outcome == "Withdrawn":
+        draft.change("CommandDeferred", {**pending, "due": draft.now + AGAIN_MS}, "pending", fact.command_id)
     reconcile(draft, context, external_id)
 
 

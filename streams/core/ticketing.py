@@ -7,7 +7,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from schemas.commands import AdoptTicket, AppendTicketNote, CompleteTicket, CreateTicket, Name, ReopenTicket, ResetAlert
+from schemas.commands import (
+    AdoptTicket,
+    AppendTicketNote,
+    CompleteTicket,
+    CreateTicket,
+    Name,
+    RaiseTicketPriority,
+    ReopenTicket,
+    ResetAlert,
+)
 from schemas.envelope import rfc3339
 from schemas.facts import AlertFact
 from schemas.identity import derived_id
@@ -125,6 +134,22 @@ def reopen_ticket(
         note=f"Raised again at {rfc3339(fact.raised_at)}: {about}"[:NOTE_LIMIT],
         never=rule.never_reopen,
         only_ours=rule.reopen == "ours",
+    )
+
+
+def raise_priority(
+    *, key: str, external_id: str, ticket_id: int, organization_id: int, severity: str, priority: Name, expected: Name
+) -> RaiseTicketPriority:
+    """Give the ticket of an incident the priority of its risen severity."""
+    return RaiseTicketPriority(
+        key=key,
+        # By severity: what is known of one raising says nothing of the next.
+        effect_key=f"{external_id}#priority.{severity}",
+        incident=external_id,
+        organization_id=organization_id,
+        ticket_id=ticket_id,
+        priority=priority,
+        expected=expected,
     )
 
 

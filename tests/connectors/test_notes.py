@@ -102,6 +102,14 @@ async def test_our_own_notes_are_not_told(it: Lab) -> None:
     assert noted(it) == []
 
 
+async def test_what_our_api_user_wrote_is_not_told_whatever_its_title(it: Lab) -> None:
+    ticket = await opened(it)
+    body = {"ticketID": ticket, "title": "By hand", "description": "x", "noteType": 3, "publish": 2}
+    await it.client.create(f"Tickets/{ticket}/Notes", body, endpoint="TicketNotes")
+    await poller(it).poll_tickets()
+    assert noted(it) == []
+
+
 async def test_they_are_known_by_their_marks_where_the_api_user_cannot_be_read(it: Lab) -> None:
     ticket = await opened(it)
     await it.effects.perform(append_note(ticket, "ls-0123456789"))

@@ -180,6 +180,7 @@ class AnyOrder(RuleBasedStateMachine):
     repeat = "note"
     lifecycle: ClassVar[dict[str, Any]] = {}
     maintenance: ClassVar[list[dict[str, Any]]] = []
+    priority: ClassVar[str | dict[str, str]] = "Medium"
     tells_assignments = True
     refuses_reopenings = False
     one_per_condition = True
@@ -194,8 +195,8 @@ class AnyOrder(RuleBasedStateMachine):
         self.vendors = self.vendors_of()
         self.vendors.tells_assignments = self.tells_assignments
         self.vendors.refuses_reopenings = self.refuses_reopenings
-        lifecycle = {"repeat": self.repeat, **self.lifecycle}
-        self.scene = Scene("incidents", policy(defaults={"lifecycle": lifecycle}, maintenance=self.maintenance))
+        defaults = {"lifecycle": {"repeat": self.repeat, **self.lifecycle}, "priority": self.priority}
+        self.scene = Scene("incidents", policy(defaults=defaults, maintenance=self.maintenance))
         self.on_the_way: list[Fact] = []
         self.delivered: list[Fact] = []
 

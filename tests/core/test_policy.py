@@ -173,7 +173,6 @@ def test_what_a_policy_cannot_mean_is_named_with_its_key(document: dict[str, Any
 @pytest.mark.parametrize(
     "document",
     [
-        {"rules": [{"name": "a", "when": {}, "lifecycle": {"escalate": True}}]},
         {"rules": [{"name": "a", "when": {}, "lifecycle": {"storm": {"devices": 10}}}]},
         {"rules": [{"name": "a", "when": {}, "ticket": {"contract": "x"}}]},
     ],

@@ -151,6 +151,11 @@ def test_an_alert_that_comes_back_after_its_ticket_was_completed_gets_one_of_our
     assert scene.when(carrying(at=START + 40_000)).kinds == ["CreateTicket"]
 
 
+def test_the_ticket_of_a_raising_that_is_over_says_nothing_of_the_next() -> None:
+    scene = incidents(carrying(), **lifecycle(takeover="ignore")).when(reset())
+    assert scene.when(triggered(30)).kinds == ["CreateTicket"]
+
+
 def test_a_parked_take_over_may_be_retried_and_an_ended_one_owes_nothing() -> None:
     scene = incidents(carrying()).settle("AdoptTicket", "Rejected", reason="TicketOfAnotherCompany")
     assert scene.when(reset()).kinds == []
