@@ -42,8 +42,14 @@ class Priorities:
 
 
 def _in_place(ticket: Ticket, how: str) -> Effect:
-    number = ticket.ticket_number or None
-    return Effect(verdict=Verdict.SUCCEEDED, how=how, ticket_id=ticket.id, ticket_number=number)
+    return Effect(
+        verdict=Verdict.SUCCEEDED,
+        how=how,
+        # Its priority is as it was: whoever opens it again must know.
+        reason="AlreadyComplete" if ticket.is_complete else "",
+        ticket_id=ticket.id,
+        ticket_number=ticket.ticket_number or None,
+    )
 
 
 def _refused(reason: str, detail: str) -> Effect:

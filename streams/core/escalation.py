@@ -61,12 +61,17 @@ def raise_what_is_wanted(draft: Draft, external_id: str, incident: Incident, *, 
     send(draft, command, external_id, ordinal=ordinal, level=wanted)
 
 
-def raised(draft: Draft, external_id: str, level: dict[str, Any]) -> None:
-    """A raising is done or was refused for good: either way it is not asked for again."""
-    patch: dict[str, Any] = {"level": level}
-    if draft.body["incidents"][external_id].get("wants") == level:
+def raised(draft: Draft, external_id: str, level: dict[str, Any], *, complete: bool) -> None:
+    """A raising is done or was refused for good: either way it is not asked for again.
+
+    ``complete``: the ticket was found complete and kept its priority; what becomes worse after that counts anew.
+    """
+    incident = draft.body["incidents"][external_id]
+    patch: dict[str, Any] = {} if complete else {"level": level}
+    if "wants" in incident and (complete or incident["wants"] == level):
         patch["wants"] = None
-    draft.change("PriorityRaised", patch, "incidents", external_id)
+    if patch:
+        draft.change("TicketWasComplete" if complete else "PriorityRaised", patch, "incidents", external_id)
 
 
 def _rank(severity: str) -> int:

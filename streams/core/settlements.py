@@ -27,6 +27,9 @@ MERGED_BY_TENANT = "MergedByTenant"
 #: The executor's second settlement of a create that made two tickets; its ``ticket_id`` is the one that is kept.
 DOUBLED_TICKET = "DoubledTicket"
 
+#: The executor's reason where a ticket turned out to be complete.
+ALREADY_COMPLETE = "AlreadyComplete"
+
 Pending = dict[str, Any]
 
 
@@ -213,7 +216,7 @@ def _raise_settled(draft: Draft, context: Context, fact: CommandSettled, pending
     if fact.outcome in ("Succeeded", "Rejected"):
         if fact.outcome == "Rejected":
             draft.reason("PriorityNotRaised", external_id, f"{fact.reason} {fact.detail}".strip())
-        raised(draft, external_id, pending["level"])
+        raised(draft, external_id, pending["level"], complete=fact.reason == ALREADY_COMPLETE)
     elif "wants" not in draft.body["incidents"][external_id]:
         _drop_deferred(draft, fact)
     elif fact.outcome == "Withdrawn":

@@ -68,7 +68,8 @@ async def test_raising_again_and_raising_a_complete_ticket_write_nothing(it: Lab
     assert (await it.effects.perform(raising(ticket))).how == "NothingToDo"
     other = await opened(it)
     await it.api.control("POST", f"tickets/{other}/complete")
-    assert (await it.effects.perform(raising(other))).how == "NothingToDo"
+    done = await it.effects.perform(raising(other))
+    assert (done.how, done.reason) == ("NothingToDo", "AlreadyComplete")
     assert await priority_of(it, other) == 2
 
 

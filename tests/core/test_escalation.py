@@ -104,6 +104,14 @@ def test_a_completed_ticket_is_not_raised() -> None:
     assert "RaiseTicketPriority" not in scene.all_kinds()
 
 
+def test_a_ticket_that_was_complete_when_it_was_to_be_raised_has_the_priority_that_it_had() -> None:
+    scene = opened().when(triggered(20, severity="MAJOR"))
+    scene.settle("RaiseTicketPriority", how="NothingToDo", reason="AlreadyComplete").when(ticket(START + 60_000))
+    command = scene.when(triggered(30, severity="CRITICAL")).last("RaiseTicketPriority").command
+    assert isinstance(command, RaiseTicketPriority)
+    assert (command.expected, command.priority) == ("Medium", "Critical")
+
+
 def test_a_raising_that_fails_for_a_while_comes_again_unless_the_ticket_is_done() -> None:
     scene = opened().when(triggered(20, severity="CRITICAL")).settle("RaiseTicketPriority", "Deferred")
     assert scene.fire().kinds == ["RaiseTicketPriority"]
@@ -172,7 +180,8 @@ class Worsening(Vendors):
             has = self.priorities[command.ticket_id]
             kept: Ticket = self.tickets[command.ticket_id]
             if kept.completed or has == command.priority:
-                return [self.settled(issued, "Succeeded", how="NothingToDo")]
+                reason = "AlreadyComplete" if kept.completed else ""
+                return [self.settled(issued, "Succeeded", how="NothingToDo", reason=reason)]
             assert has == command.expected, "what was raised is not what was given"
             self.lowered |= RANK[str(command.priority)] < RANK[has]
             self.priorities[command.ticket_id] = str(command.priority)
