@@ -187,6 +187,16 @@ class CompanyRow(Wire):
     is_active: bool = True
 
 
+class Contract(Wire):
+    """A contract. Which of a company's is taken for a ticket that names none, ``is_default_contract`` says."""
+
+    id: int
+    company_id: int | None = None
+    is_default_contract: bool = False
+    start_date: Instant | None = None
+    end_date: Instant | None = None
+
+
 class NamedRow(Wire):
     """A product, a category or a type: what a name can stand for."""
 

@@ -42,7 +42,11 @@ class Command(Model):
 
 
 class CreateTicket(Command):
-    """Open the ticket of an incident. ``external_id`` is its identity; ``due_at`` is in epoch milliseconds."""
+    """Open the ticket of an incident. ``external_id`` is its identity; ``due_at`` is in epoch milliseconds.
+
+    ``contract`` is the id of one, or ``default`` for whatever is the company's default contract then. Without one the
+    command is written as it was before there were any, so that a replay makes the same bytes.
+    """
 
     ce_type: ClassVar[str] = "lockstep.command.create-ticket.v1"
     topic: ClassVar[str] = "autotask.ticket-commands"
@@ -60,6 +64,7 @@ class CreateTicket(Command):
     source: Name | None = None
     category: Name | None = None
     configuration_item_id: int | None = None
+    contract: int | Literal["default"] | None = Field(default=None, exclude_if=lambda value: value is None)
 
 
 class AdoptTicket(Command):

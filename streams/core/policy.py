@@ -36,6 +36,7 @@ class Rule:
     ticket_type: Name | None
     source: Name | None
     category: Name | None
+    contract: int | Literal["default"] | None
     note_type: Name
     title: str
     description: str
@@ -173,6 +174,7 @@ class Policy(Part):
             ticket_type=pick("ticket_type"),
             source=pick("source"),
             category=pick("category"),
+            contract=None if pick("contract") == "none" else pick("contract"),
             note_type=pick("note_type"),
             title=pick("title"),
             description=pick("description"),

@@ -17,7 +17,7 @@ Path = tuple[str | int, ...]
 NOT_YET: dict[str, str] = {
     "canary": "a policy for some organizations first",
     "storm": "collapsing many devices into one ticket",
-    "contract": "contracts on tickets",
+    "contract": "contracts on configuration items",
 }
 
 

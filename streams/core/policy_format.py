@@ -13,7 +13,7 @@ from schemas.commands import MatchStep
 from schemas.facts import Subject
 from streams.core.policy_findings import near, wrong
 from streams.core.policy_lifecycle import LifecycleSettings
-from streams.core.policy_parts import SEVERITIES, Duration, NameOrId, Names, Part, Priority, Template, Texts
+from streams.core.policy_parts import SEVERITIES, Contract, Duration, NameOrId, Names, Part, Priority, Template, Texts
 from streams.core.policy_when import When, id_or_name, one_of
 
 
@@ -27,6 +27,7 @@ class TicketSettings(Part):
     ticket_type: NameOrId | None = None
     source: NameOrId | None = None
     category: NameOrId | None = None
+    contract: Contract | None = None
     note_type: NameOrId | None = None
     title: Template | None = None
     description: Template | None = None

@@ -81,6 +81,7 @@ def create_ticket(
         source=rule.source,
         category=rule.category,
         configuration_item_id=item_id,
+        contract=rule.contract,
     )
 
 
