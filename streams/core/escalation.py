@@ -9,8 +9,9 @@ from __future__ import annotations
 from typing import Any
 
 from schemas.facts import AlertFact
+from streams.core.context import Context
 from streams.core.decision import Draft
-from streams.core.incident import Incident, find_command, send
+from streams.core.incident import Incident, find_command, send, speaker_of
 from streams.core.policy import Rule
 from streams.core.policy_parts import SEVERITIES
 from streams.core.ticketing import raise_priority
@@ -23,16 +24,17 @@ def level_of(rule: Rule, fact: AlertFact) -> dict[str, Any]:
     return {"severity": fact.severity, "priority": rule.priority}
 
 
-def severity_rose(draft: Draft, external_id: str, rule: Rule, fact: AlertFact, *, otherwise: dict[str, Any]) -> None:
-    """An alert of the incident was raised: remember what its ticket shall have, where that is more than it was given.
-
-    ``otherwise`` is what a ticket was given that is older than the rule's ``escalate``.
-    """
+def weigh(draft: Draft, context: Context, external_id: str, fact: AlertFact, rule: Rule) -> None:
+    """An alert of the incident was raised: remember what its ticket shall have, where that is more than it was given."""
     incident = draft.body["incidents"][external_id]
     if not rule.escalate or "adopts" in incident:
         # The priority of a ticket that was taken over is not ours.
         return None
-    level = incident.get("level", otherwise)
+    level = incident.get("level")
+    if level is None:
+        # The ticket is older than the rule's word.
+        opening = speaker_of(incident)
+        level = level_of(context.in_force.rule_for(opening.subject, opening), opening)
     if _rank(fact.severity) <= max(_rank(level["severity"]), _rank(incident.get("wants", level)["severity"])):
         return None
     wanted = level_of(rule, fact)

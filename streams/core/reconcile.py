@@ -13,7 +13,7 @@ from schemas.facts import AlertFact
 from streams.core.alerts import Alert, extent, restored
 from streams.core.context import Context
 from streams.core.decision import Draft
-from streams.core.escalation import level_of, raise_what_is_wanted, severity_rose
+from streams.core.escalation import level_of, raise_what_is_wanted, weigh
 from streams.core.incident import (
     Incident,
     dispose,
@@ -30,8 +30,8 @@ from streams.core.mapping import Unmapped
 from streams.core.notes import acknowledgements_wait, tell_acknowledgements
 from streams.core.policy import Rule
 from streams.core.reopening import REOPEN, back_in_their_ticket, wanted
+from streams.core.takeover import ask_for_it
 from streams.core.ticketing import (
-    adopt_ticket,
     append_note,
     cleared_note,
     complete_ticket,
@@ -65,19 +65,8 @@ def create(
     found = context.company_of(fact.subject.organization_id, fact.subject.organization_name)
     if isinstance(found, Unmapped):
         return park(draft, external_id, "CreateTicket", found.reason, found.detail, ordinal)
-    adopts = incident.get("adopts")
-    if adopts is not None:
-        if incident.get("company") != found.company_id:
-            draft.change("CompanyChosen", {"company": found.company_id}, "incidents", external_id)
-        adoption = adopt_ticket(
-            key=draft.key,
-            external_id=external_id,
-            company_id=found.company_id,
-            organization_id=fact.subject.organization_id,
-            ticket=adopts,
-        )
-        # It is awaited as what it stands for: the incident's ticket, wherever it comes from.
-        return send(draft, adoption, external_id, ordinal=ordinal, type="CreateTicket", adopts=adopts)
+    if "adopts" in incident:
+        return ask_for_it(draft, external_id, company_id=found.company_id, ordinal=ordinal)
     item = draft.body.get("item")
     command_rule = rule or rule_of(draft, context, fact)
     command = create_ticket(
@@ -123,14 +112,6 @@ def repeat(draft: Draft, context: Context, external_id: str, fact: AlertFact) ->
     )
     draft.change("NoteDue", {"note": note, "note_at": draft.now, "repeats": None}, "incidents", external_id)
     return None
-
-
-def weigh(draft: Draft, context: Context, external_id: str, fact: AlertFact, rule: Rule) -> None:
-    """Whether the condition became worse than its ticket says."""
-    if rule.escalate:
-        opening = speaker_of(draft.body["incidents"][external_id])
-        given = level_of(context.in_force.rule_for(opening.subject, opening), opening)
-        severity_rose(draft, external_id, rule, fact, otherwise=given)
 
 
 def _no_note(draft: Draft, context: Context, incident: Incident, rule: Rule, fact: AlertFact) -> str | None:

@@ -12,8 +12,9 @@ from typing import Any
 from schemas.facts import AlertFact
 from streams.core.alerts import Alert, outlives, stored
 from streams.core.decision import Draft
-from streams.core.incident import Incident, dispose, find_command
+from streams.core.incident import Incident, dispose, find_command, send
 from streams.core.policy import Rule
+from streams.core.ticketing import adopt_ticket
 
 #: The reason of an alert whose rule leaves it to the integration that opened its ticket.
 LEFT = "LeftToOtherIntegration"
@@ -66,6 +67,22 @@ def ticket_named(draft: Draft, rule: Rule, fact: AlertFact) -> None:
     if has_none and "adopts" not in incident and rule.takeover != "ignore":
         return draft.change("TicketToTakeOver", {"adopts": named}, "incidents", external_id)
     return draft.reason("TicketElsewhere", fact.uid, f"PSA ticket {named} stands beside the incident's own")
+
+
+def ask_for_it(draft: Draft, external_id: str, *, company_id: int, ordinal: int) -> None:
+    """Ask for the ticket that the incident shall take over, as the company's that its organization has now."""
+    incident = draft.body["incidents"][external_id]
+    if incident.get("company") != company_id:
+        draft.change("CompanyChosen", {"company": company_id}, "incidents", external_id)
+    command = adopt_ticket(
+        key=draft.key,
+        external_id=external_id,
+        company_id=company_id,
+        organization_id=incident["organization"],
+        ticket=incident["adopts"],
+    )
+    # It is awaited as what it stands for: the incident's ticket, wherever it comes from.
+    send(draft, command, external_id, ordinal=ordinal, type="CreateTicket", adopts=incident["adopts"])
 
 
 def opens_instead(rule: Rule, incident: Incident) -> bool:

@@ -9,6 +9,8 @@ from hypothesis import HealthCheck, Phase, settings
 from schemas.commands import Command, CreateTicket, RaiseTicketPriority
 from schemas.facts import AlertObserved, AlertTriggered, Fact
 from streams.core.decision import Issued
+from streams.core.policy import parse_policy
+from streams.core.policy_lint import lint
 from tests.core.spec import (
     EXTERNAL_A,
     START,
@@ -153,6 +155,13 @@ def test_the_priority_of_a_ticket_that_was_taken_over_is_not_ours_to_raise() -> 
     scene = incidents(observed(psa_ticket_id="7001", severity="MINOR"), defaults=defaults)
     scene.settle("AdoptTicket", ticket_id=7001).when(triggered(20, severity="CRITICAL"))
     assert "RaiseTicketPriority" not in scene.all_kinds()
+
+
+def test_a_rule_that_raises_with_one_priority_for_all_is_warned_of() -> None:
+    rule = {"name": "all", "when": {}, "lifecycle": {"escalate": True}}
+    (finding,) = lint(parse_policy({"version": 1, "rules": [rule]}))
+    assert (finding.key, finding.level) == ("rules.0.lifecycle.escalate", "warning")
+    assert lint(parse_policy({"version": 1, "rules": [rule], "defaults": {"priority": MAP}})) == []
 
 
 SEVERITY_OF = ("NONE", "MINOR", "MODERATE", "MAJOR", "CRITICAL")
