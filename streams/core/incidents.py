@@ -137,7 +137,8 @@ def _ticket_shows(draft: Draft, context: Context, fact: AlertFact) -> None:
     alert = draft.body["alerts"][fact.uid]
     if alert.get("incident") is None and alert["disposition"] != "rejected":
         return place(draft, context, fact)
-    return ticket_named(draft, rule_of(draft, context, fact), fact)
+    ticket_named(draft, rule_of(draft, context, fact), fact)
+    return reconcile(draft, context, alert.get("incident", ""))
 
 
 def _never_active(draft: Draft, uid: str, alert: Alert, fact: AlertFact) -> None:

@@ -30,7 +30,7 @@ from streams.core.mapping import Unmapped
 from streams.core.notes import acknowledgements_wait, tell_acknowledgements
 from streams.core.policy import Rule
 from streams.core.reopening import REOPEN, back_in_their_ticket, wanted
-from streams.core.takeover import ask_for_it
+from streams.core.takeover import ask_for_it, create_in_the_way
 from streams.core.ticketing import (
     append_note,
     cleared_note,
@@ -138,6 +138,9 @@ def reconcile(draft: Draft, context: Context, external_id: str, *, ordinal: int 
     if status == "completed":
         _ticket_is_completed(draft, context, external_id, incident, ordinal)
         return
+    mistaken = create_in_the_way(draft, external_id)
+    if mistaken is not None:
+        take_back(draft, *mistaken, reason="TicketElsewhere")
     if "ticket" in incident and "note" in incident:
         note = incident["note"]
         draft.change("NoteSent", {"note": None}, "incidents", external_id)

@@ -15,7 +15,7 @@ from streams.core.incident import dispose, find_command, park, send, speaker_of,
 from streams.core.incident import status_of as ticket_status
 from streams.core.placing import clear, place, place_elsewhere
 from streams.core.reconcile import TOUCHED, create, leave_open, reconcile, rule_of
-from streams.core.takeover import opens_instead
+from streams.core.takeover import opens_instead, was_too_late
 from streams.core.ticketing import append_note
 from streams.core.tickets import take_ticket
 
@@ -116,10 +116,15 @@ def _create_settled(draft: Draft, context: Context, fact: CommandSettled, pendin
         else:
             park(draft, external_id, "CreateTicket", MERGED_BY_TENANT, detail, pending["n"])
     elif fact.outcome == "Succeeded" and fact.ticket_id is not None:
+        if "adopts" in incident and "adopts" not in pending:
+            was_too_late(draft, external_id)
         take_ticket(draft, external_id, fact.ticket_id, fact.ticket_number or incident.get("number"))
     elif "ticket" in incident:
         draft.reason("TicketKnown", external_id, f"{fact.outcome} {fact.reason}".strip())
         _drop_deferred(draft, fact)
+    elif "adopts" in incident and "adopts" not in pending and fact.outcome in ("Rejected", "Withdrawn"):
+        # No ticket of ours, and by now there is one to take over.
+        create(draft, context, external_id)
     elif "adopts" in pending and fact.outcome == "Rejected":
         _adoption_refused(draft, context, external_id, fact, pending)
     elif incident.get("ended") and not ("adopts" in incident and incident.get("owes")):

@@ -62,9 +62,7 @@ def ticket_named(draft: Draft, rule: Rule, fact: AlertFact) -> None:
     named = alert["psa"]["id"]
     if incident is None or "ended" in incident or incident.get("adopts") == named:
         return draft.reason("TicketNamed", fact.uid, f"PSA ticket {named}")
-    under_way = find_command(draft, "CreateTicket", external_id)
-    has_none = "ticket" not in incident and (under_way is None or "due" in under_way[1])
-    if has_none and "adopts" not in incident and rule.takeover != "ignore":
+    if not {"ticket", "adopts"} & incident.keys() and rule.takeover != "ignore":
         return draft.change("TicketToTakeOver", {"adopts": named}, "incidents", external_id)
     return draft.reason("TicketElsewhere", fact.uid, f"PSA ticket {named} stands beside the incident's own")
 
@@ -83,6 +81,21 @@ def ask_for_it(draft: Draft, external_id: str, *, company_id: int, ordinal: int)
     )
     # It is awaited as what it stands for: the incident's ticket, wherever it comes from.
     send(draft, command, external_id, ordinal=ordinal, type="CreateTicket", adopts=incident["adopts"])
+
+
+def create_in_the_way(draft: Draft, external_id: str) -> tuple[str, dict[str, Any]] | None:
+    """A create that was ordered before the incident's ticket showed, and waits at its executor."""
+    if "adopts" not in draft.body["incidents"][external_id]:
+        return None
+    under_way = find_command(draft, "CreateTicket", external_id)
+    return None if under_way is None or {"adopts", "due"} & under_way[1].keys() else under_way
+
+
+def was_too_late(draft: Draft, external_id: str) -> None:
+    """The create could not be taken back any more: the incident has a ticket of ours, and another one stands beside it."""
+    named = draft.body["incidents"][external_id]["adopts"]
+    draft.reason("TicketElsewhere", external_id, f"PSA ticket {named} stands beside the incident's own")
+    draft.change("TicketNotTakenOver", {"adopts": None}, "incidents", external_id)
 
 
 def opens_instead(rule: Rule, incident: Incident) -> bool:

@@ -127,6 +127,29 @@ def test_a_ticket_that_shows_beside_ours_is_said_and_changes_nothing() -> None:
     assert (scene.kinds, scene.reasons) == ([], ["TicketElsewhere"])
 
 
+def test_a_ticket_that_shows_while_ours_waits_to_be_opened_is_taken_over_instead() -> None:
+    scene = incidents(triggered(at=START + 10_000)).when(carrying())
+    assert scene.kinds == ["WithdrawCommand"]
+    assert scene.settle("CreateTicket", "Withdrawn").kinds == ["AdoptTicket"]
+    assert scene.settle("WithdrawCommand").settle("AdoptTicket", ticket_id=7001).when(reset()).kinds == [
+        "CompleteTicket"
+    ]
+
+
+def test_a_create_that_cannot_be_taken_back_any_more_stands_and_the_other_ticket_is_told() -> None:
+    scene = incidents(triggered(at=START + 10_000)).when(carrying()).settle("CreateTicket")
+    assert (scene.kinds, scene.reasons) == ([], ["TicketElsewhere"])
+    scene.settle("WithdrawCommand", "Rejected", reason="TooLate")
+    (complete,) = scene.when(reset()).issued
+    assert isinstance(complete, CompleteTicket)
+    assert complete.ticket_id == 5001
+
+
+def test_a_create_that_is_refused_after_a_ticket_showed_is_no_more_tried() -> None:
+    scene = incidents(triggered(at=START + 10_000)).when(carrying()).settle("CreateTicket", "Rejected")
+    assert scene.kinds == ["AdoptTicket"]
+
+
 def test_a_ticket_that_shows_while_ours_could_not_be_opened_is_taken_over_instead() -> None:
     scene = incidents(triggered(at=START + 10_000)).settle("CreateTicket", "Deferred").when(carrying())
     assert scene.fire().kinds == ["AdoptTicket"]
