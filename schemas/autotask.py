@@ -130,12 +130,14 @@ class Ticket(Wire):
 
 
 class TicketNote(Wire):
-    """A note of a ticket."""
+    """A note of a ticket. ``publish`` 1 is shown to the customer, everything else is internal."""
 
     id: int
     ticket_id: int | None = None
     title: str = ""
     description: str = ""
+    publish: int | None = None
+    create_date_time: Instant | None = None
     creator_resource_id: int | None = None
     created_by_contact_id: int | None = None
 
@@ -183,6 +185,16 @@ class CompanyRow(Wire):
     id: int
     company_name: str = ""
     is_active: bool = True
+
+
+class Contract(Wire):
+    """A contract. Which of a company's is taken for a ticket that names none, ``is_default_contract`` says."""
+
+    id: int
+    company_id: int | None = None
+    is_default_contract: bool = False
+    start_date: Instant | None = None
+    end_date: Instant | None = None
 
 
 class NamedRow(Wire):

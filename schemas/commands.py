@@ -42,7 +42,11 @@ class Command(Model):
 
 
 class CreateTicket(Command):
-    """Open the ticket of an incident. ``external_id`` is its identity; ``due_at`` is in epoch milliseconds."""
+    """Open the ticket of an incident. ``external_id`` is its identity; ``due_at`` is in epoch milliseconds.
+
+    ``contract`` is the id of one, or ``default`` for whatever is the company's default contract then. Without one the
+    command is written as it was before there were any, so that a replay makes the same bytes.
+    """
 
     ce_type: ClassVar[str] = "lockstep.command.create-ticket.v1"
     topic: ClassVar[str] = "autotask.ticket-commands"
@@ -60,6 +64,24 @@ class CreateTicket(Command):
     source: Name | None = None
     category: Name | None = None
     configuration_item_id: int | None = None
+    contract: int | Literal["default"] | None = Field(default=None, exclude_if=lambda value: value is None)
+
+
+class AdoptTicket(Command):
+    """Take over the ticket that another integration opened for an incident's alert, by writing ``external_id`` into it.
+
+    ``ticket`` is what NinjaOne names it by: an Autotask ticket id or a ticket number. Rejected, with nothing written, as
+    ``TicketIdNotUnderstood``, ``TicketMissing``, ``TicketAlreadyComplete``, ``TicketOfAnotherCompany``, ``TicketTaken``
+    (its external id is somebody's already) or ``ExternalIdNotKept``.
+    """
+
+    ce_type: ClassVar[str] = "lockstep.command.adopt-ticket.v1"
+    topic: ClassVar[str] = "autotask.ticket-commands"
+    lane: ClassVar[Lane] = Lane.CREATE
+
+    external_id: str
+    company_id: int
+    ticket: str
 
 
 class AppendTicketNote(Command):
@@ -109,6 +131,22 @@ class ReopenTicket(Command):
     note: str
     never: tuple[Name, ...] = ()
     only_ours: bool = True
+
+
+class RaiseTicketPriority(Command):
+    """Raise the priority of an open ticket from the one that we gave it (``expected``).
+
+    One that is complete or has the priority already is left alone; one whose priority somebody else changed is rejected as
+    ``PriorityChanged``, one that no longer exists as ``TicketGone``.
+    """
+
+    ce_type: ClassVar[str] = "lockstep.command.raise-ticket-priority.v1"
+    topic: ClassVar[str] = "autotask.ticket-commands"
+    lane: ClassVar[Lane] = Lane.REOPEN
+
+    ticket_id: int
+    priority: Name
+    expected: Name
 
 
 MatchStep = Literal["device_key", "device_uid", "serial", "mac", "hostname"]
@@ -192,9 +230,11 @@ class WithdrawCommand(Command):
 
 COMMANDS: tuple[type[Command], ...] = (
     CreateTicket,
+    AdoptTicket,
     AppendTicketNote,
     CompleteTicket,
     ReopenTicket,
+    RaiseTicketPriority,
     UpsertConfigurationItem,
     RetireConfigurationItem,
     ResetAlert,

@@ -57,6 +57,8 @@ class AlertFact(Fact):
     """What is common to the sightings of an active alert. ``uid`` joins alerts, activities and webhooks (seriesUid).
 
     ``in_maintenance``: NinjaOne showed the device in its own maintenance mode, until ``maintenance_ends_at`` if it said so.
+    ``psa_ticket_id``: the ticket that NinjaOne's own PSA integration opened for it, as it names it (``psaTicketId`` of the
+    list of active alerts; an activity has none).
     """
 
     uid: str
@@ -72,6 +74,7 @@ class AlertFact(Fact):
     priority: str = "NONE"
     in_maintenance: bool = False
     maintenance_ends_at: int | None = None
+    psa_ticket_id: str | None = None
 
 
 class AlertTriggered(AlertFact):
@@ -97,6 +100,21 @@ class AlertReset(Fact):
     reset_at: int
     status_code: str = "RESET"
     message: str = ""
+
+
+class AlertAcknowledged(Fact):
+    """An activity ACKNOWLEDGED: somebody acknowledged an alert in NinjaOne, which stays active.
+
+    ``user_id`` is NinjaOne's id of who it was, if the activity says; a name or the activity's text is not kept, for they
+    are personal and nothing needs them.
+    """
+
+    ce_type: ClassVar[str] = "lockstep.alert.acknowledged.v1"
+    uid: str
+    subject: Subject
+    activity_id: int
+    acknowledged_at: int
+    user_id: int | None = None
 
 
 class AlertGone(Fact):
@@ -184,6 +202,29 @@ class TicketObserved(Fact):
     queue_id: int | None = None
     priority: int | None = None
     assigned_resource_id: int | None = None
+
+
+class TicketNoteObserved(Fact):
+    """Somebody else wrote a note on a ticket of ours. Our own notes are no facts.
+
+    ``creator_resource_id`` is Autotask's id of who it was, never the name; ``by_contact``: a customer wrote it.
+    ``internal``: not shown to the customer (``publish`` is not 1). The text is personal: its length and a digest (salted
+    with the note's id) stand for it, and ``text`` is ``None`` unless the policy says ``notes: {technicians: text}``.
+    """
+
+    ce_type: ClassVar[str] = "lockstep.ticket.note-observed.v1"
+    key: str
+    ticket_id: int
+    external_id: str | None
+    note_id: int
+    created_at: int
+    creator_resource_id: int | None = None
+    by_contact: bool = False
+    internal: bool = True
+    title: str = ""
+    text_length: int = 0
+    text_digest: str = ""
+    text: str | None = None
 
 
 Settlement = Literal["Succeeded", "Rejected", "Withdrawn", "Deferred"]
@@ -338,10 +379,12 @@ FACTS: tuple[type[Fact], ...] = (
     AlertTriggered,
     AlertObserved,
     AlertReset,
+    AlertAcknowledged,
     AlertGone,
     DeviceObserved,
     DeviceRemoved,
     TicketObserved,
+    TicketNoteObserved,
     CommandSettled,
     TimerFired,
     PolicyPublished,

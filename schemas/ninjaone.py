@@ -7,9 +7,10 @@ are epoch seconds with a fraction; ``milliseconds`` turns them into ours.
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+import orjson
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 from pydantic.alias_generators import to_camel
 
 
@@ -214,8 +215,22 @@ class DeviceRow(Row):
         return self.display_name or self.system_name or self.dns_name or self.netbios_name or f"device {self.id}"
 
 
+def _ticket_id(value: Any) -> Any:
+    """An id as text. An object is read by its ``id``; what else it may be is kept as it came, so that it can be shown."""
+    if isinstance(value, dict):
+        value = value["id"] if set(value) == {"id"} else orjson.dumps(value).decode()
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    text = value.strip() if isinstance(value, str) else orjson.dumps(value).decode()
+    return "" if text in ("0", "null", "false", "{}", "[]") else text
+
+
 class AlertRow(Row):
-    """An active alert (``/v2/alerts``, ``/v2/device/{id}/alerts``). ``uid`` equals ``seriesUid`` of its activities."""
+    """An active alert (``/v2/alerts``, ``/v2/device/{id}/alerts``). ``uid`` equals ``seriesUid`` of its activities.
+
+    ``psa_ticket_id`` is filled by NinjaOne's own PSA integrations only; its type is documented nowhere (an integer in the
+    vendor's OpenAPI document of 2020, none since).
+    """
 
     uid: str
     device_id: int | None = None
@@ -231,6 +246,7 @@ class AlertRow(Row):
     severity: str = ""
     priority: str = ""
     condition_name: str = ""
+    psa_ticket_id: Annotated[str, BeforeValidator(_ticket_id)] = ""
     device: DeviceRow | None = None
 
 
@@ -254,6 +270,7 @@ class ActivityRow(Row):
     message: str = ""
     severity: str = ""
     priority: str = ""
+    user_id: int | None = None
     device: DeviceRow | None = None
 
 

@@ -11,15 +11,19 @@ from connectors.autotask.items import Items
 from connectors.autotask.metadata import Metadata
 from connectors.autotask.names import NameRefused
 from connectors.autotask.outcome import attempted, failed
+from connectors.autotask.priorities import Priorities
+from connectors.autotask.takeover import TakeOver
 from connectors.autotask.tickets import Tickets
 from connectors.errors import CallFailed
 from connectors.ports import CallsSuspended, Effect, Verdict
 from schemas.commands import (
+    AdoptTicket,
     AppendTicketNote,
     Command,
     CompleteTicket,
     CreateTicket,
     Name,
+    RaiseTicketPriority,
     ReopenTicket,
     RetireConfigurationItem,
     UpsertConfigurationItem,
@@ -38,6 +42,8 @@ class AutotaskEffects:
         self.client = client
         self.metadata = metadata or Metadata(client)
         self.tickets = Tickets(client, self.metadata, complete_status=complete_status)
+        self.priorities = Priorities(self.tickets, self.metadata)
+        self.takeover = TakeOver(client, self.tickets)
         self.items = Items(client, self.metadata)
 
     async def perform(self, command: Command) -> Effect:
@@ -69,12 +75,16 @@ class AutotaskEffects:
         match command:
             case CreateTicket():
                 return partial(self.tickets.create, command)
+            case AdoptTicket():
+                return partial(self.takeover.adopt, command)
             case AppendTicketNote():
                 return partial(self.tickets.note, command)
             case CompleteTicket():
                 return partial(self.tickets.complete, command)
             case ReopenTicket():
                 return partial(self.tickets.reopen, command)
+            case RaiseTicketPriority():
+                return partial(self.priorities.raise_, command)
             case UpsertConfigurationItem():
                 return partial(self.items.upsert, command)
             case RetireConfigurationItem():
@@ -83,7 +93,7 @@ class AutotaskEffects:
 
     def _looking(self, command: Command) -> Callable[[], Awaitable[Effect | None]]:
         match command:
-            case CreateTicket():
+            case CreateTicket() | AdoptTicket():
                 return partial(self.tickets.find, command)
             case AppendTicketNote():
                 return partial(self.tickets.find_note, command)
@@ -91,6 +101,8 @@ class AutotaskEffects:
                 return partial(self.tickets.find_complete, command.ticket_id)
             case ReopenTicket():
                 return partial(self.tickets.find_reopened, command.ticket_id)
+            case RaiseTicketPriority():
+                return partial(self.priorities.find, command)
             case UpsertConfigurationItem():
                 return partial(self.items.find_upserted, command)
             case RetireConfigurationItem():

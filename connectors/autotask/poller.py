@@ -16,6 +16,7 @@ from connectors.autotask import texts
 from connectors.autotask.budget import Budget, BudgetReader
 from connectors.autotask.client import AutotaskClient, Filter, any_of, condition
 from connectors.autotask.companies import publish_companies
+from connectors.autotask.notes import NoteReader
 from connectors.autotask.observation import POLLED_FIELDS, TicketPublisher
 from connectors.autotask.unreadable import RowReader
 from connectors.pacing import keep_polling
@@ -54,6 +55,7 @@ class AutotaskPoller:
         jitter: Jitter,
         settings: PollerSettings | None = None,
         publisher: TicketPublisher | None = None,
+        notes: NoteReader | None = None,
     ) -> None:
         self._client = client
         self._log = log
@@ -61,6 +63,7 @@ class AutotaskPoller:
         self._jitter = jitter
         self._settings = settings or PollerSettings()
         self._publisher = publisher or TicketPublisher(log, client.now)
+        self._notes = notes
         self._rows = RowReader(log, "autotask-tickets")
         self._budget = BudgetReader(client)
         #: The lists that lastingly fail, each with its line (``connectors.pacing``).
@@ -75,6 +78,11 @@ class AutotaskPoller:
             group.create_task(self._every(self._settings.poll_seconds, "tickets", self.poll_tickets))
             group.create_task(self._every(self._settings.budget_seconds, "budget", self.refresh_budget, slows=False))
 
+    @property
+    def notes_failing(self) -> str | None:
+        """Why notes of technicians cannot be read, if so."""
+        return self._notes.failing if self._notes is not None else None
+
     def budget(self) -> Budget | None:
         """The last reading of the hour's budget, ``None`` before the first."""
         return self._budget.budget()
@@ -85,10 +93,14 @@ class AutotaskPoller:
             self._cursor = _decoded((await self._log.remembered(CURSORS)).get(CURSOR))
             self._cursor_read = True
         published, newest = 0, self._cursor
+        # Before the first cursor nothing was missed: notes of older days are no news.
+        noted_since = (self._client.now() if self._cursor is None else self._cursor) - self._settings.overlap_ms
         filters = [condition("beginsWith", "externalID", EXTERNAL_ID_PREFIX), self._since()]
         async for page in self._client.pages("Tickets", filters, POLLED_FIELDS):
             tickets = await self._rows.read(Ticket, page)
             published += await self._publisher.publish(tickets)
+            if self._notes is not None:
+                await self._notes.look(tickets, since=noted_since)
             newest = max([*([newest] if newest is not None else []), *(t.last_activity_date or 0 for t in tickets)])
         # Pages come in the order of ids, not of time: the cursor may move only when the last one is through.
         if newest is not None and newest != self._cursor:

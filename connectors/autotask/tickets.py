@@ -11,17 +11,20 @@ from typing import Any
 
 from connectors.autotask import texts
 from connectors.autotask.client import AutotaskClient, condition, eq
+from connectors.autotask.contracts import Contracts
 from connectors.autotask.metadata import Metadata
 from connectors.autotask.names import NameRefused, choices_of_picklist
 from connectors.autotask.touches import Touches
 from connectors.errors import CallFailed, Kind, Situation
 from connectors.ports import CallsSuspended, Effect, Verdict
 from schemas.autotask import Ticket, TicketNote
-from schemas.commands import AppendTicketNote, CompleteTicket, CreateTicket, Name, ReopenTicket
+from schemas.commands import AdoptTicket, AppendTicketNote, CompleteTicket, CreateTicket, Name, ReopenTicket
 
 _FIELDS = ("ticketNumber", "externalID", "companyID", "status", "createDate", "completedDate", "lastActivityDate")
 #: ``publish`` of a note: 1 is shown to the customer in the portal, 2 is internal (three live sources agree).
 INTERNAL = 2
+#: What a ticket is opened without rather than not at all: the word of a refusal that is about it, and what it is.
+_SPARED = {"configurationItemID": ("configurationitem", "configuration item"), "contractID": ("contract", "contract")}
 _DOUBLE_MARK = "DoubledTicket"
 _OWN_NOTE_TYPE: Name = "Task Notes"
 
@@ -34,6 +37,7 @@ class Tickets:
         self._metadata = metadata
         self._complete_status = complete_status
         self._touches = Touches(client, metadata)
+        self._contracts = Contracts(client)
         self._largest = 0
 
     def saw(self, ticket_id: int) -> None:
@@ -43,28 +47,44 @@ class Tickets:
     async def create(self, command: CreateTicket) -> Effect:
         """Open the ticket: one POST. Its number stays unknown until somebody reads it."""
         body = await self._body(command)
+        told: list[str] = []
+        if command.contract is not None:
+            body["contractID"], why = command.contract, ""
+            if command.contract == "default":
+                body["contractID"], why = await self._contracts.default_of(command.company_id)
+            if body["contractID"] is None:
+                told.append(why)
+                del body["contractID"]
         # Taken before the call: of two creates side by side the second may answer first.
         largest = self._largest
-        detail = ""
-        try:
-            ticket_id = await self._client.create("Tickets", body)
-        except CallFailed as failure:
-            self._doubt_metadata("Tickets", failure)
-            if "configurationItemID" not in body or not _is_about(failure, "configurationitem"):
-                raise
-            # An alert without its ticket is worse than a ticket without its item (moved, deleted, other company).
-            detail = f"opened without its configuration item {body.pop('configurationItemID')}: {failure.detail}"
-            ticket_id = await self._client.create("Tickets", body)
+        ticket_id = await self._created(body, told)
         if largest and ticket_id <= largest:
             merged = await self._merged(ticket_id, command)
             if merged is not None:
                 return merged
         self.saw(ticket_id)
         return Effect(
-            verdict=Verdict.SUCCEEDED, ticket_id=ticket_id, company_id=command.company_id, written=True, detail=detail
+            verdict=Verdict.SUCCEEDED,
+            ticket_id=ticket_id,
+            company_id=command.company_id,
+            written=True,
+            detail="; ".join(told),
         )
 
-    async def find(self, command: CreateTicket) -> Effect | None:
+    async def _created(self, body: dict[str, Any], told: list[str]) -> int:
+        """Create it, if need be without what Autotask does not take with it; ``told`` gets a line for each of those."""
+        while True:
+            try:
+                return await self._client.create("Tickets", body)
+            except CallFailed as failure:
+                self._doubt_metadata("Tickets", failure)
+                field = next((name for name in _SPARED if name in body and _is_about(failure, _SPARED[name][0])), None)
+                if field is None:
+                    raise
+                # An alert without its ticket is worse than a ticket without its item (moved, deleted, other company).
+                told.append(f"opened without its {_SPARED[field][1]} {body.pop(field)}: {failure.detail}")
+
+    async def find(self, command: CreateTicket | AdoptTicket) -> Effect | None:
         """The tickets of this external id: the oldest is the one, open younger ones are its doubles."""
         rows = await self._client.query("Tickets", [eq("externalID", command.external_id)], _FIELDS)
         found = [
@@ -268,12 +288,16 @@ class Tickets:
         body: dict[str, Any] = {"id": ticket_id, "status": status}
         if resolution:
             body["resolution"] = texts.cut(resolution, texts.RESOLUTION)
+        await self.write(body)
+
+    async def write(self, body: dict[str, Any]) -> None:
+        """Change fields of a ticket: one PATCH, with its id in the body."""
         try:
             await self._client.patch("Tickets", body)
         except CallFailed as failure:
             self._doubt_metadata("Tickets", failure)
             raise
-        self.saw(ticket_id)
+        self.saw(body["id"])
 
     async def _add_note(self, ticket_id: int, title: str, text: str, note_type: int) -> None:
         body = {

@@ -11,6 +11,7 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 from zlib import crc32
 
 import orjson
@@ -34,7 +35,7 @@ class ActiveAlert:
 
     ``activity_id`` is its newest TRIGGERED activity, 0 when it is known from the list only. ``missing_since`` is when
     the first list without it was asked for. ``told`` is false for what was active before the first start, with
-    ``backfill: none``.
+    ``backfill: none``. ``psa_ticket_id`` is the ticket of NinjaOne's own integration that was told with it.
     """
 
     uid: str
@@ -46,6 +47,7 @@ class ActiveAlert:
     activity_id: int = 0
     missing_since: int | None = None
     told: bool = True
+    psa_ticket_id: str = ""
 
     def subject(self) -> Subject:
         """Ids only, for when the names are not to be had any more."""
@@ -83,7 +85,7 @@ class AlertBook:
     async def flush(self, log: Log) -> None:
         """Remember what changed. What changes meanwhile is remembered the next time."""
         changed, self._changed = sorted(self._changed), set()
-        rows: dict[int, dict[str, list[int | None]]] = {shard: {} for shard in changed}
+        rows: dict[int, dict[str, list[int | str | None]]] = {shard: {} for shard in changed}
         for uid, alert in self._active.items():
             if (shard := _shard(uid)) in rows:
                 rows[shard][uid] = _packed(alert)
@@ -119,8 +121,20 @@ class AlertBook:
                 known_at=known_at,
                 activity_id=activity_id,
                 told=told,
+                psa_ticket_id=known.psa_ticket_id if known is not None else "",
             )
         )
+
+    def names_ticket(self, uid: str, psa_ticket_id: str) -> None:
+        """It was told which ticket of NinjaOne's own integration an active alert has."""
+        known = self._active.get(uid)
+        if known is not None and known.psa_ticket_id != psa_ticket_id:
+            self._put(replace(known, psa_ticket_id=psa_ticket_id))
+
+    def has_news_of_ticket(self, uid: str, psa_ticket_id: str) -> bool:
+        """Whether an alert that was told as active has a ticket that was not told with it."""
+        known = self._active.get(uid)
+        return bool(psa_ticket_id) and known is not None and known.told and known.psa_ticket_id != psa_ticket_id
 
     def ended(self, uid: str, *, at: int, activity_id: int = 0) -> None:
         """An alert was told as over at ``at`` (our clock). A reset older than the newest trigger changes nothing."""
@@ -182,8 +196,8 @@ def _shard(uid: str) -> int:
     return crc32(uid.encode()) % SHARDS
 
 
-def _packed(alert: ActiveAlert) -> list[int | None]:
-    return [
+def _packed(alert: ActiveAlert) -> list[int | str | None]:
+    row: list[int | str | None] = [
         alert.organization_id,
         alert.location_id,
         alert.device_id,
@@ -193,10 +207,12 @@ def _packed(alert: ActiveAlert) -> list[int | None]:
         alert.missing_since,
         int(alert.told),
     ]
+    # Most have none, and what has none is written as it always was.
+    return [*row, alert.psa_ticket_id] if alert.psa_ticket_id else row
 
 
-def _unpacked(uid: str, row: Iterable[int | None]) -> ActiveAlert:
-    organization, location, device, raised, known, activity, missing, told = row
+def _unpacked(uid: str, row: Iterable[Any]) -> ActiveAlert:
+    organization, location, device, raised, known, activity, missing, told, *ticket = row
     return ActiveAlert(
         uid=uid,
         organization_id=organization or 0,
@@ -207,4 +223,5 @@ def _unpacked(uid: str, row: Iterable[int | None]) -> ActiveAlert:
         activity_id=activity or 0,
         missing_since=missing,
         told=bool(told),
+        psa_ticket_id=ticket[0] if ticket else "",
     )

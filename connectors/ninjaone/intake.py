@@ -9,13 +9,15 @@ from connectors.ninjaone.alertbook import AlertBook
 from connectors.ninjaone.conditions import UNKNOWN_CONDITION, Conditions
 from connectors.ninjaone.directory import Directory
 from connectors.ninjaone.lag import DeliveryLag
-from connectors.ninjaone.translate import Meaning, alert_reset, alert_triggered, meaning
+from connectors.ninjaone.translate import Meaning, alert_acknowledged, alert_reset, alert_triggered, meaning
 from connectors.ports import Now, Publication
-from schemas.facts import AlertReset, AlertTriggered
+from schemas.facts import AlertAcknowledged, AlertReset, AlertTriggered
 from schemas.ninjaone import ActivityRow, RowError, milliseconds
 
 #: The source of what the poll brought.
 ACTIVITIES = "/ninjaone/activities"
+
+_OF_AN_ALERT = frozenset({Meaning.TRIGGERED, Meaning.RESET, Meaning.ACKNOWLEDGED})
 
 #: One alert may well be polled while its delivery is under way; three in a row without any delivery are not.
 _SILENT_FROM = 3
@@ -119,7 +121,7 @@ class Intake:
         ``CallFailed`` or ``CallsSuspended`` when its device must be asked for and cannot be.
         """
         kind = meaning(row)
-        if kind not in (Meaning.TRIGGERED, Meaning.RESET):
+        if kind not in _OF_AN_ALERT:
             self._hint(row, kind)
             return None
         if not row.series_uid:
@@ -134,6 +136,8 @@ class Intake:
         )
         if kind is Meaning.RESET:
             return alert_reset(row, row.series_uid, subject, source=source)
+        if kind is Meaning.ACKNOWLEDGED:
+            return alert_acknowledged(row, row.series_uid, subject, source=source)
         condition = await self._conditions.ask(row) if quick else self._conditions.of(row)
         return alert_triggered(row, row.series_uid, subject, condition or UNKNOWN_CONDITION, source=source)
 
@@ -153,6 +157,8 @@ class Intake:
             self.recent.add(fact.activity_id)
         elif isinstance(fact, AlertReset):
             self._book.ended(fact.uid, at=self._now(), activity_id=fact.activity_id)
+            self.recent.add(fact.activity_id)
+        elif isinstance(fact, AlertAcknowledged):
             self.recent.add(fact.activity_id)
 
     def _hint(self, row: ActivityRow, kind: Meaning) -> None:

@@ -23,7 +23,7 @@ from connectors.ninjaone.translate import Meaning, alert_gone, alert_observed, c
 from connectors.ninjaone.unreadable import UnreadableRows
 from connectors.ports import Log, Now, Publication
 from schemas import topics
-from schemas.facts import AlertObserved, AlertReset, AlertTriggered
+from schemas.facts import AlertAcknowledged, AlertObserved, AlertReset, AlertTriggered
 from schemas.ninjaone import ActivityRow, AlertRow, RowError, milliseconds
 
 log = logging.getLogger(__name__)
@@ -65,7 +65,7 @@ def _batches(publications: Sequence[Publication]) -> Iterator[Sequence[Publicati
 
 def _alert(publication: Publication) -> str:
     fact = publication.fact
-    return fact.uid if isinstance(fact, AlertTriggered | AlertReset) else ""
+    return fact.uid if isinstance(fact, AlertTriggered | AlertReset | AlertAcknowledged) else ""
 
 
 class AlertPoller:
@@ -291,8 +291,9 @@ class AlertPoller:
         news = [row for row in rows if row.uid in back or self._book.is_news(row.uid)]
         due = [row for row in news if self._is_due(row, back=row.uid in back)]
         self._unexplained = {row.uid for row in news} - {row.uid for row in due}
+        named = [row for row in rows if self._book.has_news_of_ticket(row.uid, row.psa_ticket_id)]
         ready: list[Publication] = []
-        for row in due:
+        for row in [*due, *named]:
             try:
                 ready.append(await self._sighting(row, again_at=asked_at if row.uid in back else None))
             except CallFailed as failure:
@@ -305,6 +306,8 @@ class AlertPoller:
             fact = publication.fact
             if isinstance(fact, AlertObserved):
                 self._book.raised(fact.uid, fact.subject, raised_at=fact.raised_at, known_at=self._now(), told=told)
+                if fact.psa_ticket_id is not None:
+                    self._book.names_ticket(fact.uid, fact.psa_ticket_id)
 
     async def _sighting(self, row: AlertRow, *, again_at: int | None) -> Publication:
         subject = await self._directory.subject(

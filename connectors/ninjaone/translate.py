@@ -11,7 +11,7 @@ from enum import Enum
 from connectors.ninjaone.conditions import Condition
 from connectors.ports import Publication
 from schemas import topics
-from schemas.facts import AlertGone, AlertObserved, AlertReset, AlertTriggered, Subject
+from schemas.facts import AlertAcknowledged, AlertGone, AlertObserved, AlertReset, AlertTriggered, Subject
 from schemas.identity import derived_id
 from schemas.ninjaone import ActivityRow, AlertRow, milliseconds
 
@@ -21,6 +21,7 @@ class Meaning(Enum):
 
     TRIGGERED = "triggered"
     RESET = "reset"
+    ACKNOWLEDGED = "acknowledged"
     DEVICE = "device"  # look at the device
     DEVICE_DELETED = "device deleted"
     ORGANIZATIONS = "organizations"  # look at the lists of organizations, locations and roles
@@ -42,6 +43,8 @@ def meaning(row: ActivityRow) -> Meaning:
         return Meaning.TRIGGERED
     if row.activity_type in _ENDING and code in _ENDED:
         return Meaning.RESET
+    if row.activity_type in _RAISING and code == "ACKNOWLEDGED":
+        return Meaning.ACKNOWLEDGED
     if code.startswith(("CLIENT_", "LOCATION_", "NODE_ROLE_")):
         return Meaning.ORGANIZATIONS
     if row.device_id is None:
@@ -99,6 +102,20 @@ def alert_reset(row: ActivityRow, uid: str, subject: Subject, *, source: str) ->
     )
 
 
+def alert_acknowledged(row: ActivityRow, uid: str, subject: Subject, *, source: str) -> Publication:
+    """An ACKNOWLEDGED activity as a publication; its text stays behind (``AlertAcknowledged``)."""
+    time = _time(row.activity_time)
+    fact = AlertAcknowledged(uid=uid, subject=subject, activity_id=row.id, acknowledged_at=time, user_id=row.user_id)
+    return Publication(
+        topic=topics.NINJAONE_ALERTS,
+        key=subject.key,
+        id=derived_id("ninjaone", "activity", row.id),
+        source=source,
+        time=time,
+        fact=fact,
+    )
+
+
 def alert_observed(row: AlertRow, subject: Subject, *, source: str, again_at: int | None = None) -> Publication:
     """A row of the list of active alerts; ``createTime`` tells a second raising of the same uid from the first.
 
@@ -117,11 +134,14 @@ def alert_observed(row: AlertRow, subject: Subject, *, source: str, again_at: in
         message=row.message,
         severity=row.severity or "NONE",
         priority=row.priority or "NONE",
+        psa_ticket_id=row.psa_ticket_id or None,
     )
+    # A ticket that shows later at the same alert is news, so it is part of the identity.
+    named = ("psa", row.psa_ticket_id) if row.psa_ticket_id else ()
     return Publication(
         topic=topics.NINJAONE_ALERTS,
         key=subject.key,
-        id=derived_id("ninjaone", "alert-list", row.uid, time),
+        id=derived_id("ninjaone", "alert-list", row.uid, time, *named),
         source=source,
         time=time,
         fact=fact,

@@ -32,6 +32,7 @@ from connectors.sandbox.autotask_writer import Writer
 from connectors.sandbox.control import control_body, control_json, path_int
 
 _IN_PROGRESS = 8
+_YEAR_MS = 365 * 24 * 3_600_000
 _NOTE = {"title": "Note by a technician", "description": "Looked at it.", "noteType": 3, "publish": 1}
 _TICKET = {"title": "Reported by phone", "status": 1, "priority": 2, "queueID": 29_682_833, "source": 2}
 _RULE_KEYS = frozenset({"required", "defaults", "note_title"})
@@ -58,6 +59,7 @@ class ControlCalls:
             Route("/_sandbox/tickets/{id}/note", self.note, methods=["POST"]),
             Route("/_sandbox/companies", self.new_company, methods=["POST"]),
             Route("/_sandbox/companies/{id}", self.one_company, methods=["PATCH"]),
+            Route("/_sandbox/contracts", self.new_contract, methods=["POST"]),
             Route("/_sandbox/configuration-items", self.new_item, methods=["POST"]),
             Route("/_sandbox/configuration-items/{id}", self.one_item, methods=["PATCH"]),
             Route("/_sandbox/udfs", self.udfs, methods=["GET", "POST"]),
@@ -125,6 +127,13 @@ class ControlCalls:
     async def one_company(self, request: Request) -> Response:
         """Rename, deactivate or otherwise edit a company."""
         return self._update("Companies", path_int(request), await control_body(request))
+
+    async def new_contract(self, request: Request) -> Response:
+        """A contract of a company, in force for a year unless told otherwise."""
+        values = self._values("Contracts", {"contractName": "Managed services", **await control_body(request)})
+        now = self._tenant.now()
+        row = self._tenant.rows["Contracts"].insert({"startDate": now, "endDate": now + _YEAR_MS, **values})
+        return control_json({"itemId": row["id"], "item": self._tenant.shown(ENTITIES["Contracts"], row)})
 
     async def new_item(self, request: Request) -> Response:
         """A configuration item that somebody else made."""

@@ -9,6 +9,7 @@ from itertools import count
 from typing import Any
 
 from connectors.sandbox import (
+    autotask_tables_contracts,
     autotask_tables_items,
     autotask_tables_people,
     autotask_tables_tickets,
@@ -25,6 +26,7 @@ ENTITIES: dict[str, Entity] = {
         *autotask_tables_items.ENTITIES,
         *autotask_tables_webhooks.ENTITIES,
         *autotask_tables_people.STAFF,
+        *autotask_tables_contracts.ENTITIES,
     )
 }
 BY_LOWER: dict[str, Entity] = {name.lower(): entity for name, entity in ENTITIES.items()}

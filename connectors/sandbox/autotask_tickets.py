@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from connectors.sandbox.autotask_picklists import COMPLETE_STATUSES
-from connectors.sandbox.autotask_rules import Actor, Row, Rules, misfit
+from connectors.sandbox.autotask_rules import Actor, Row, Rules, family, misfit
 from connectors.sandbox.autotask_store import ENTITIES
 
 _PERSON_RESOURCE = 1
@@ -38,6 +38,8 @@ class TicketRules(Rules):
             errors += misfit(self.tenant, row, "contactID", "Contacts")
             errors += misfit(self.tenant, row, "configurationItemID", "ConfigurationItems")
             errors += self._location(row)
+        if before is None or changed & {"companyID", "contractID"}:
+            errors += self._contract(row)
         if before is None and self.tenant.settings["inactive_company"] == "reject":
             company = self.tenant.rows["Companies"].get(row["companyID"])
             if company is not None and not company["isActive"]:
@@ -121,6 +123,12 @@ class TicketRules(Rules):
         if not pairs:
             return ["The specified AssignedResourceID and AssignedRoleID combination is not currently defined"]
         return []
+
+    def _contract(self, row: Row) -> list[str]:
+        contract = self.tenant.rows["Contracts"].get(row.get("contractID"))
+        if contract is None or contract["companyID"] in family(self.tenant, row["companyID"]):
+            return []
+        return [f"contractID [{contract['id']}] is not associated to companyID [{row['companyID']}] or its parent."]
 
     def _location(self, row: Row) -> list[str]:
         place = self.tenant.rows["CompanyLocations"].get(row.get("companyLocationID"))

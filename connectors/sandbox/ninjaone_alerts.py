@@ -82,6 +82,7 @@ class Alerts:
             "useGlobalHealthStatus": False,
             "data": spec.get("data")
             or {"message": {"code": getattr(condition, "code", "sim_condition"), "params": {}}},
+            "psaTicketId": spec.get("psaTicketId"),
             "_still_true": spec.get("stillTrue", True),
             "_push": spec.get("push", True),
         }
@@ -94,14 +95,30 @@ class Alerts:
         self._store.record("alert", uid, "triggered", by, after=_public(row))
         return row
 
-    def repeat(self, uid: str, *, push: bool = True) -> Row | None:
+    def repeat(self, uid: str, *, push: bool = True, severity: str | None = None) -> Row | None:
         """A fresh TRIGGERED activity of an active alert, if it writes any. Raises ``ControlError`` (404)."""
         row = self._active(uid)
+        row["severity"] = severity or row["severity"]
         activity = self._write(row, "TRIGGERED", row["message"], row["data"], push)
         if activity is not None:
             row["updateTime"] = activity["activityTime"]
         self._store.record("alert", uid, "repeated", "control")
         return activity
+
+    def acknowledge(self, uid: str, *, user: int | None, message: str | None, push: bool = True) -> Row | None:
+        """Somebody acknowledges an active alert, which stays active. Raises ``ControlError`` (404).
+
+        Only the status code is the vendor's; who and what such an activity tells is not public, and assumed.
+        """
+        row = self._active(uid)
+        activity = self._activity(row, "ACKNOWLEDGED", message or f"{row['message']}: acknowledged", row["data"])
+        self._store.record("alert", uid, "acknowledged", "control")
+        return self._emit({**activity, "userId": user}, push=push)
+
+    def name_psa_ticket(self, uid: str, ticket: Any) -> None:
+        """NinjaOne's own PSA integration opened a ticket: the alert shows it from now on. Raises ``ControlError`` (404)."""
+        self._active(uid)["psaTicketId"] = ticket
+        self._store.record("alert", uid, "has a PSA ticket", "control")
 
     def clear(
         self, uid: str, *, status_code: str = "RESET", message: str | None = None, push: bool = True
@@ -147,7 +164,7 @@ class Alerts:
         device_gone = "deviceId" in row and row["deviceId"] not in self._store.fleet.devices
         if row["uid"] in self._store.alerts or row["uid"] in self._over or device_gone:
             return
-        spec = {key: row[key] for key in row if key in ALERT_SHAPES and key != "uid"}
+        spec = {key: row[key] for key in row if key in ALERT_SHAPES and key not in ("uid", "psaTicketId")}
         if mode == "same_uid":
             spec["uid"] = row["uid"]
         self.trigger({**spec, "push": row["_push"]}, by="vendor")

@@ -16,7 +16,15 @@ from connectors.sandbox.ninjaone_catalogue import Row
 from connectors.sandbox.ninjaone_changes import change_device, node_activity
 from connectors.sandbox.ninjaone_devices import Device, DeviceFactory
 from connectors.sandbox.ninjaone_fleet import add_organization, derived_uuid
-from connectors.sandbox.ninjaone_shapes import CLEAR_SHAPES, ORGANIZATION_SHAPES, checked, device_fields
+from connectors.sandbox.ninjaone_shapes import (
+    ACKNOWLEDGE_SHAPES,
+    CLEAR_SHAPES,
+    ORGANIZATION_SHAPES,
+    PSA_TICKET_SHAPES,
+    REPEAT_SHAPES,
+    checked,
+    device_fields,
+)
 from connectors.sandbox.ninjaone_store import Store
 from connectors.sandbox.ninjaone_views import Views
 from connectors.sandbox.ninjaone_webhook import Webhook
@@ -44,6 +52,8 @@ class Control:
             Route("/_sandbox/alerts", self.raise_alert, methods=["POST"]),
             Route("/_sandbox/alerts/{uid}/clear", self.clear_alert, methods=["POST"]),
             Route("/_sandbox/alerts/{uid}/repeat", self.repeat_alert, methods=["POST"]),
+            Route("/_sandbox/alerts/{uid}/acknowledge", self.acknowledge_alert, methods=["POST"]),
+            Route("/_sandbox/alerts/{uid}/psa-ticket", self.name_psa_ticket, methods=["POST"]),
             Route("/_sandbox/devices", self.create_device, methods=["POST"]),
             Route("/_sandbox/devices/{id}", self.change_device, methods=["PATCH"]),
             Route("/_sandbox/devices/{id}", self.delete_device, methods=["DELETE"]),
@@ -75,10 +85,28 @@ class Control:
         return control_json({"uid": uid, "activityId": _id_of(activity)})
 
     async def repeat_alert(self, request: Request) -> Response:
-        """``{push?}``: one more TRIGGERED activity of an active alert."""
-        body = await _known(request, "push")
-        activity = self._alerts.repeat(request.path_params["uid"], push=_flag(body, "push", True))
-        return control_json({"uid": request.path_params["uid"], "activityId": _id_of(activity)})
+        """``{severity?, push?}``: one more TRIGGERED activity of an active alert, as severe as it is from then on."""
+        body = await _known(request, "severity", "push")
+        push = _flag(body, "push", True)
+        checked("repeat", body, REPEAT_SHAPES)
+        uid = request.path_params["uid"]
+        return control_json({"uid": uid, "activityId": _id_of(self._alerts.repeat(uid, push=push, **body))})
+
+    async def acknowledge_alert(self, request: Request) -> Response:
+        """``{userId?, message?, push?}``: somebody acknowledges an active alert in NinjaOne's console."""
+        body = await _known(request, "userId", "message", "push")
+        push = _flag(body, "push", True)
+        checked("acknowledge", body, ACKNOWLEDGE_SHAPES)
+        uid = request.path_params["uid"]
+        activity = self._alerts.acknowledge(uid, user=body.get("userId"), message=body.get("message"), push=push)
+        return control_json({"uid": uid, "activityId": _id_of(activity)})
+
+    async def name_psa_ticket(self, request: Request) -> Response:
+        """``{psaTicketId}``: NinjaOne's own PSA integration opened a ticket for an active alert."""
+        body = checked("psa-ticket", await _known(request, "psaTicketId"), PSA_TICKET_SHAPES)
+        uid = request.path_params["uid"]
+        self._alerts.name_psa_ticket(uid, body.get("psaTicketId"))
+        return control_json({"uid": uid})
 
     async def create_device(self, request: Request) -> Response:
         """Any device fields (organizationId and nodeClass at least help); the rest is made up like the fleet."""

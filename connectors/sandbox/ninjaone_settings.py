@@ -19,7 +19,12 @@ NINJAONE_SWITCHES = (
     Switch("alert_extras", "present", _PRESENCE, "severity, priority, conditionName and health fields on alerts (newest instances only)."),
     Switch("alert_device", "absent", _PRESENCE, "The device inside alerts."),
     Switch("activity_severity", "absent", _PRESENCE, "severity and priority on CONDITION activities and their webhooks."),
-    Switch("psa_ticket_id", "absent", ("absent", "int", "string", "object"), "Wire type of psaTicketId on alerts."),
+    Switch(
+        "psa_ticket_id",
+        "absent",
+        ("absent", "int", "string", "object"),
+        "Every alert has a psaTicketId of this wire type; absent: only those that a control call gave one, as it was given.",
+    ),
     Switch("reset_status", 204, (204, 200), "Success status of an alert reset."),
     Switch("second_reset", 404, (404, 410, 400, 204), "Answer to a reset of an alert that is not active."),
     Switch("api_reset_writes", "RESET", ("RESET", "DISABLED", "ACKNOWLEDGED", "nothing"), "statusCode of the activity that a reset by API writes."),

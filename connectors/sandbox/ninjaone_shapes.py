@@ -52,6 +52,10 @@ _WINDOW = Shape(
     "an object with start and end in epoch seconds",
     lambda value: isinstance(value, dict) and all(_number(value[key]) for key in ("start", "end") if key in value),
 )
+_PSA_TICKET = Shape(
+    "a number, a text or an object",
+    lambda value: isinstance(value, int | str | dict) and not isinstance(value, bool),
+)
 _TEXTS, _OBJECTS = _list_of("texts", str), _list_of("objects", dict)
 
 #: ``POST /_sandbox/alerts``.
@@ -71,6 +75,7 @@ ALERT_SHAPES: Mapping[str, Shape] = {
     "push": FLAG,
     "allowUnknownDevice": FLAG,
     "stillTrue": FLAG,
+    "psaTicketId": _PSA_TICKET,
 }
 
 #: ``POST|PATCH /_sandbox/devices``: the wire fields, and the parts that have end points of their own.
@@ -117,6 +122,11 @@ ORGANIZATION_SHAPES: Mapping[str, Shape] = {
 
 #: ``POST /_sandbox/alerts/{uid}/clear``.
 CLEAR_SHAPES: Mapping[str, Shape] = {"statusCode": _NAME, "message": _TEXT}
+
+#: ``POST /_sandbox/alerts/{uid}/repeat``, ``.../acknowledge`` and ``.../psa-ticket``.
+REPEAT_SHAPES: Mapping[str, Shape] = {"severity": _one_of(*SEVERITIES)}
+ACKNOWLEDGE_SHAPES: Mapping[str, Shape] = {"userId": _ID, "message": _TEXT}
+PSA_TICKET_SHAPES: Mapping[str, Shape] = {"psaTicketId": _PSA_TICKET}
 
 #: Without these no end point could show a device.
 _KEPT = frozenset(

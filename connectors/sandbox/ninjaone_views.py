@@ -103,9 +103,10 @@ class Views:
             shown["conditionHealthStatus"] = NEW_HEALTH
             if int(row.get("deviceId", 0)) % 7 == 0:
                 shown["severity"] = NEW_SEVERITY
-        ticket = {"int": 4711, "string": "4711", "object": {"id": 4711}}.get(self._settings["psa_ticket_id"])
-        if ticket is not None:
-            shown["psaTicketId"] = ticket
+        ticket = shown.get("psaTicketId", 4711)
+        wire = {"int": ticket, "string": str(ticket), "object": {"id": ticket}}.get(self._settings["psa_ticket_id"])
+        if wire is not None:
+            shown["psaTicketId"] = wire
         device = self._store.fleet.devices.get(row.get("deviceId", -1))
         if device is not None and self._settings["alert_device"] == "present":
             shown["device"] = self.device_base(device)

@@ -9,6 +9,7 @@ them alone, so any order and any number of duplicates end in the same answer. Fi
     gone      asked at                   when the list was asked for that no longer had it
     settled   [activity id, raised at]   what our own successful ResetAlert covered
     ordered   [activity id, raised at]   what our ResetAlert under way covers
+    psa {id, at, over}                   the ticket that NinjaOne's own integration opened for it (``core.takeover``)
     active, incident, incidents (how many it opened), disposition, reason, detail, fact (while parked), closed_at
 
 Activities are ordered by id; against the lists, which have none, by the vendor's time.
@@ -47,9 +48,11 @@ def trigger_alive(alert: Alert) -> bool:
 
 
 def _sighting_alive(alert: Alert) -> bool:
-    if "observed" not in alert:
-        return False
-    at = alert["observed"]
+    return "observed" in alert and outlives(alert, alert["observed"])
+
+
+def outlives(alert: Alert, at: int) -> bool:
+    """Whether a sighting in the list of active alerts, of what was raised ``at`` then, came after all that ended it."""
     return bool(
         at > alert.get("reset", _NEVER)[1] and at >= alert.get("gone", -1) and at > alert.get("settled", _NEVER)[1]
     )

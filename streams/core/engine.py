@@ -16,6 +16,7 @@ from schemas.audit import AuditedFact, AuditRecord
 from schemas.envelope import Envelope
 from schemas.events import Event
 from schemas.facts import (
+    AlertAcknowledged,
     AlertGone,
     AlertObserved,
     AlertReset,
@@ -31,6 +32,7 @@ from schemas.facts import (
     ParkedDismissed,
     ParkedRetried,
     PolicyPublished,
+    TicketNoteObserved,
     TicketObserved,
     TimerFired,
 )
@@ -76,7 +78,17 @@ class Agent:
 AGENTS: dict[str, Agent] = {
     incidents.AGENT: Agent(
         name=incidents.AGENT,
-        facts=(AlertTriggered, AlertObserved, AlertReset, AlertGone, TicketObserved, CommandSettled, TimerFired),
+        facts=(
+            AlertTriggered,
+            AlertObserved,
+            AlertReset,
+            AlertAcknowledged,
+            AlertGone,
+            TicketObserved,
+            TicketNoteObserved,
+            CommandSettled,
+            TimerFired,
+        ),
         decide_into=incidents.decide_into,
         mapping_changed=parked.mapping_changed,
         asked_by_operator=parked.asked_by_operator,

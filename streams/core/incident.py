@@ -12,6 +12,8 @@ Fields of an incident's entry in the state (times in epoch ms; ``*_seen`` are la
     left, left_at         why its ticket was left open though all alerts are cleared; when a note said so last
     touched               a technician was seen to have the ticket
     by_us, completed_at, reopening, back, final     ``core.reopening``
+    level, wants          ``core.escalation``
+    adopts                the ticket of another integration that is to be its ticket (``core.takeover``)
 """
 
 from __future__ import annotations

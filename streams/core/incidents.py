@@ -10,6 +10,7 @@ from typing import Any
 
 from schemas.events import Event
 from schemas.facts import (
+    AlertAcknowledged,
     AlertFact,
     AlertGone,
     AlertObserved,
@@ -17,6 +18,7 @@ from schemas.facts import (
     AlertTriggered,
     CommandSettled,
     Fact,
+    TicketNoteObserved,
     TicketObserved,
     TimerFired,
 )
@@ -27,10 +29,12 @@ from streams.core.decision import Decision, Draft
 from streams.core.documents import Body, copy_of
 from streams.core.incident import dispose, find_command, raised_after_reset
 from streams.core.memory import forget, incidents_of
+from streams.core.notes import acknowledged, note_observed
 from streams.core.placing import clear, move_on, place, place_crowded
-from streams.core.reconcile import reconcile, repeat
+from streams.core.reconcile import reconcile, repeat, rule_of
 from streams.core.settlements import command_settled, item_settled, timer_fired
-from streams.core.tickets import ticket_observed
+from streams.core.takeover import patch_of, ticket_named
+from streams.core.tickets import incident_of, ticket_observed
 
 AGENT = "incidents"
 
@@ -54,10 +58,16 @@ def decide_into(draft: Draft, context: Context, fact: Fact) -> None:
             _sighted(draft, context, fact)
         case AlertReset():
             _reset(draft, context, fact)
+        case AlertAcknowledged():
+            external_id = acknowledged(draft, context, fact)
+            if external_id is not None:
+                reconcile(draft, context, external_id)
         case AlertGone():
             _gone(draft, context, fact)
         case TicketObserved():
             ticket_observed(draft, context, fact)
+        case TicketNoteObserved():
+            note_observed(draft, incident_of(draft, fact), fact)
         case CommandSettled():
             if _of_devices(fact):
                 item_settled(draft, fact)
@@ -90,11 +100,12 @@ def _sighted(draft: Draft, context: Context, fact: AlertTriggered | AlertObserve
         patch: dict[str, Any] = {"triggered": [fact.activity_id, fact.raised_at]}
     else:
         if fact.raised_at <= alert.get("observed", -1):
-            return draft.reason("Duplicate", uid)
+            return _known_from_list(draft, context, alert, fact)
         patch = {"observed": fact.raised_at}
     if not alert:
         patch["incidents"] = incidents_of(draft, uid)
-    draft.change("AlertSighted", patch, "alerts", uid)
+    named = patch_of(alert, fact)
+    draft.change("AlertSighted", patch | named, "alerts", uid)
     alert = draft.body["alerts"][uid]
     if not alive(alert):
         return _never_active(draft, uid, alert, fact)
@@ -106,9 +117,28 @@ def _sighted(draft: Draft, context: Context, fact: AlertTriggered | AlertObserve
         draft.change("AlertActive", {"incident": None, "ordered": None}, "alerts", uid)
         return place(draft, context, fact)
     if not known_by_trigger or isinstance(fact, AlertObserved):
+        if named:
+            return _ticket_shows(draft, context, fact)
         # The list and the activity tell of one and the same raising.
         return draft.reason("Duplicate", uid, "known from the list of active alerts and from an activity")
     return _raised_again(draft, context, uid, alert, fact)
+
+
+def _known_from_list(draft: Draft, context: Context, alert: Alert, fact: AlertObserved) -> None:
+    named = patch_of(alert, fact)
+    if not named or not alert.get("active"):
+        return draft.reason("Duplicate", fact.uid)
+    draft.change("TicketNamed", named, "alerts", fact.uid)
+    return _ticket_shows(draft, context, fact)
+
+
+def _ticket_shows(draft: Draft, context: Context, fact: AlertFact) -> None:
+    """An alert that is known has a ticket of NinjaOne's own integration by now. One that waits has its place with it."""
+    alert = draft.body["alerts"][fact.uid]
+    if alert.get("incident") is None and alert["disposition"] != "rejected":
+        return place(draft, context, fact)
+    ticket_named(draft, rule_of(draft, context, fact), fact)
+    return reconcile(draft, context, alert.get("incident", ""))
 
 
 def _never_active(draft: Draft, uid: str, alert: Alert, fact: AlertFact) -> None:

@@ -10,6 +10,7 @@ from streams.core.incident import dispose, unpark
 from streams.core.placing import place, waiting_alerts
 from streams.core.reconcile import reconcile
 from streams.core.settlements import again
+from streams.core.takeover import LEFT
 from streams.core.waiting import maintenance_of
 
 
@@ -23,6 +24,8 @@ def mapping_changed(draft: Draft, context: Context) -> None:
             if maintenance_of(draft, context, fact) is None:
                 # Its window is no longer in the policy.
                 place(draft, context, fact)
+        elif alert.get("reason") == LEFT and alert["disposition"] == "suppressed":
+            place(draft, context, restored(alert["fact"]))
 
 
 def asked_by_operator(draft: Draft, context: Context, fact: ControlFact) -> bool:

@@ -9,11 +9,13 @@ from schemas.identity import IdentityError, external_id
 from streams.core.alerts import raised_order, restored, stored
 from streams.core.context import Context
 from streams.core.decision import Draft
+from streams.core.escalation import weigh
 from streams.core.incident import dispose, leave, speaker_of, status_of
 from streams.core.mapping import Unmapped
 from streams.core.policy import Rule
 from streams.core.reconcile import create, reconcile, repeat, rule_of
 from streams.core.reopening import bring_back, former_incident
+from streams.core.takeover import incident_of_ticket, left_alone, ticket_to_take_over
 from streams.core.waiting import ended_while_waiting, held, suppressed
 
 #: How many commands of one key may be unsettled before further alerts of it wait for their tickets. Only a device that
@@ -44,12 +46,19 @@ def place(draft: Draft, context: Context, fact: AlertFact) -> None:
     rule = rule_of(draft, context, fact)
     if suppressed(draft, context, fact):
         return None
-    host = _open_incident(draft, condition_of(fact), uid if rule.repeat == "ticket" else None)
+    named = ticket_to_take_over(draft, uid)
+    if named is None:
+        host = _open_incident(draft, condition_of(fact), uid if rule.repeat == "ticket" else None)
+    elif left_alone(draft, rule, fact, named):
+        return None
+    else:
+        host = incident_of_ticket(draft, named)
     if host is not None:
         return _join(draft, context, host, fact)
-    if held(draft, rule, fact):
+    # What has its ticket already is neither held back from one nor brought back to another.
+    if named is None and held(draft, rule, fact):
         return None
-    former = former_incident(draft, rule, condition_of(fact), uid)
+    former = former_incident(draft, rule, condition_of(fact), uid) if named is None else None
     if former is not None:
         return _come_back(draft, context, former, fact, rule)
     if isinstance(context.company_of(fact.subject.organization_id, fact.subject.organization_name), Unmapped):
@@ -64,7 +73,7 @@ def place(draft: Draft, context: Context, fact: AlertFact) -> None:
         if "crowded" not in draft.body:
             draft.change("KeyCrowded", {"crowded": True})
         return None
-    return _open(draft, context, identity, fact, rule, ordinal)
+    return _open(draft, context, identity, fact, rule, ordinal, named)
 
 
 def waiting_alerts(draft: Draft) -> list[str]:
@@ -108,7 +117,9 @@ def _open_incident(draft: Draft, condition: list[str], only: str | None) -> str 
 _STANDING = {"settling", "left"}
 
 
-def _open(draft: Draft, context: Context, identity: str, fact: AlertFact, rule: Rule, ordinal: int) -> None:
+def _open(
+    draft: Draft, context: Context, identity: str, fact: AlertFact, rule: Rule, ordinal: int, adopts: str | None
+) -> None:
     entry: dict[str, Any] = {
         "opened_by": fact.uid,
         "condition": condition_of(fact),
@@ -117,9 +128,12 @@ def _open(draft: Draft, context: Context, identity: str, fact: AlertFact, rule: 
         "active": [fact.uid],
         "fact": stored(fact),
     }
+    reason = "Opened"
+    if adopts is not None:
+        entry["adopts"], reason = adopts, "TakenOver"
     draft.change("IncidentOpened", entry, "incidents", identity)
     dispose(
-        draft, fact.uid, "ticketed", "Opened", incident=identity, incidents=ordinal, fact=None, ordered=None, held=None
+        draft, fact.uid, "ticketed", reason, incident=identity, incidents=ordinal, fact=None, ordered=None, held=None
     )
     create(draft, context, identity, fact=fact, rule=rule)
 
@@ -136,6 +150,8 @@ def _join(draft: Draft, context: Context, identity: str, fact: AlertFact) -> Non
         place, reason, detail = "parked", parked["reason"], parked["detail"]
     elif fact.uid == incident["opened_by"]:
         place, reason, detail = "ticketed", "RaisedAgain", None
+    elif incident["condition"] != condition_of(fact):
+        place, reason, detail = "appended", "SameTicket", None
     else:
         place, reason, detail = "appended", "SameCondition", None
     dispose(draft, fact.uid, place, reason, detail=detail, incident=identity, fact=None, ordered=None, held=None)
@@ -152,6 +168,8 @@ def _come_back(draft: Draft, context: Context, identity: str, fact: AlertFact, r
     if status_of(draft.body["incidents"][identity]) != "completed":
         # Its completion may yet be taken back in time; of a reopening the reopening's own note tells.
         repeat(draft, context, identity, fact)
+    else:
+        weigh(draft, context, identity, fact, rule)
     reconcile(draft, context, identity)
 
 
@@ -183,6 +201,10 @@ def clear(draft: Draft, context: Context, uid: str, reason: str, *, by_us: bool 
     identity = alert.get("incident")
     ended: dict[str, Any] = {"active": None, "closed_at": draft.now, "fact": None, "ordered": None}
     ended |= {"wait": None, "held": None}
+    if "psa" in alert:
+        ended["psa"] = {**alert["psa"], "over": True}
+    if "acks" in alert:
+        ended["acks"] = None
     if "wait" in alert:
         reason, ended["detail"] = ended_while_waiting(alert)
     elif by_us:

@@ -16,7 +16,7 @@ from schemas.commands import MatchStep, Name
 from schemas.envelope import rfc3339
 from schemas.facts import AlertFact, DeviceObserved, Subject
 from streams.core.policy_findings import Finding, Path, PolicyError, findings_of, wrong
-from streams.core.policy_format import Companies, Defaults, Devices, RuleSettings
+from streams.core.policy_format import Companies, Defaults, Devices, Notes, RuleSettings
 from streams.core.policy_maintenance import MaintenanceWindow
 from streams.core.policy_parts import Part, Priority
 from streams.core.policy_when import When
@@ -36,6 +36,7 @@ class Rule:
     ticket_type: Name | None
     source: Name | None
     category: Name | None
+    contract: int | Literal["default"] | None
     note_type: Name
     title: str
     description: str
@@ -51,6 +52,8 @@ class Rule:
     note_every_ms: int
     close_if: Literal["untouched", "always", "never"]
     reset: Literal["all", "opening"]
+    escalate: bool
+    takeover: Literal["adopt", "adopt_or_open", "ignore"]
     due_ms: int
 
 
@@ -75,6 +78,7 @@ class Policy(Part):
     defaults: Defaults = Defaults()
     companies: Companies = Companies()
     devices: Devices = Devices()
+    notes: Notes = Notes()
     rules: tuple[RuleSettings, ...] = (RuleSettings(name="everything-else"),)
     maintenance: tuple[MaintenanceWindow, ...] = ()
 
@@ -170,6 +174,7 @@ class Policy(Part):
             ticket_type=pick("ticket_type"),
             source=pick("source"),
             category=pick("category"),
+            contract=None if pick("contract") == "none" else pick("contract"),
             note_type=pick("note_type"),
             title=pick("title"),
             description=pick("description"),
@@ -185,6 +190,8 @@ class Policy(Part):
             note_every_ms=lived("note_every", _HOUR_MS),
             close_if=lived("close_if", "always"),
             reset=lived("reset", "all"),
+            escalate=lived("escalate", False),
+            takeover=lived("takeover", "adopt"),
             due_ms=_DUE_MS,
         )
 

@@ -15,9 +15,8 @@ Path = tuple[str | int, ...]
 
 #: Keys that the policy format has, but this version does not honour yet: refused, so that nobody relies on them.
 NOT_YET: dict[str, str] = {
-    "escalate": "raising the priority when the severity rises",
     "storm": "collapsing many devices into one ticket",
-    "contract": "contracts on tickets",
+    "contract": "contracts on configuration items",
 }
 
 

@@ -13,7 +13,7 @@ from schemas.commands import MatchStep
 from schemas.facts import Subject
 from streams.core.policy_findings import near, wrong
 from streams.core.policy_lifecycle import LifecycleSettings
-from streams.core.policy_parts import SEVERITIES, Duration, NameOrId, Names, Part, Priority, Template, Texts
+from streams.core.policy_parts import SEVERITIES, Contract, Duration, NameOrId, Names, Part, Priority, Template, Texts
 from streams.core.policy_when import When, id_or_name, one_of
 
 
@@ -27,6 +27,7 @@ class TicketSettings(Part):
     ticket_type: NameOrId | None = None
     source: NameOrId | None = None
     category: NameOrId | None = None
+    contract: Contract | None = None
     note_type: NameOrId | None = None
     title: Template | None = None
     description: Template | None = None
@@ -67,6 +68,15 @@ class RuleSettings(Part):
     when: When = When()
     ticket: TicketSettings = TicketSettings()
     lifecycle: LifecycleSettings = LifecycleSettings()
+
+
+class Notes(Part):
+    """What travels between the two as notes. Whose text it is, is personal: it is kept only where this says so."""
+
+    #: An acknowledgement in NinjaOne: an internal note on the ticket, or nothing but its decision.
+    acknowledgements: Literal["note", "ignore"] = "note"
+    #: Notes of others on our tickets: recorded with length and digest of their text, with the text, or not read at all.
+    technicians: Literal["digest", "text", "ignore"] = "digest"
 
 
 class MapEntry(Part):

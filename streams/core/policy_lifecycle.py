@@ -32,3 +32,5 @@ class LifecycleSettings(Part):
     note_every: Duration | None = None
     close_if: Literal["untouched", "always", "never"] | None = None
     reset: Literal["all", "opening"] | None = None
+    escalate: bool | None = None
+    takeover: Literal["adopt", "adopt_or_open", "ignore"] | None = None

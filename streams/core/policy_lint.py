@@ -82,6 +82,7 @@ def _unreachable(policy: Policy) -> Iterator[Finding]:
 def _rule(policy: Policy, number: int, rule: RuleSettings) -> Iterator[Finding]:
     yield from _texts(("rules", number, "ticket"), rule.ticket)
     yield from _lifecycle(("rules", number, "lifecycle"), rule.lifecycle, policy.defaults.lifecycle)
+    yield from _escalation(policy, number, rule)
     for position, node_class in enumerate(rule.when.node_class or ()):
         yield from _class(("rules", number, "when", "node_class", position), node_class)
     for position, prefix in enumerate(rule.when.node_class_prefix or ()):
@@ -135,6 +136,17 @@ def _lifecycle(path: Path, given: LifecycleSettings, base: LifecycleSettings) ->
             f"settle ({_told(settle)}) is longer than reopen_within ({_told(reopen)}): "
             "when a ticket is completed, the time to reopen it is already over",
             "make reopen_within longer than settle, or settle shorter",
+        )
+
+
+def _escalation(policy: Policy, number: int, rule: RuleSettings) -> Iterator[Finding]:
+    priority = policy.defaults.priority if rule.ticket.priority is None else rule.ticket.priority
+    if rule.lifecycle.escalate and not isinstance(priority, dict):
+        yield Finding(
+            ("rules", number, "lifecycle", "escalate"),
+            f"has no effect: the rule has one priority ({priority}) for every severity",
+            "write priority as a map, such as {CRITICAL: Critical, default: Medium}",
+            "warning",
         )
 
 

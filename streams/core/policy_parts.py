@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
@@ -53,6 +53,12 @@ def _name(value: Any) -> Any:
     return value
 
 
+def _contract(value: Any) -> Any:
+    if value in ("default", "none") or (isinstance(value, int) and not isinstance(value, bool) and value > 0):
+        return value
+    raise wrong(f"{_shown(value)} is no contract", "write a contract's id, default (the company's) or none")
+
+
 def _as_tuple(value: Any) -> Any:
     entries = value if isinstance(value, list | tuple) else (value,)
     if not entries:
@@ -98,6 +104,14 @@ Names = Annotated[tuple[NameOrId, ...], BeforeValidator(_as_tuple), _one_or_many
 Text = Annotated[str, BeforeValidator(_text), WithJsonSchema(_TEXT_SCHEMA)]
 Texts = Annotated[tuple[Text, ...], BeforeValidator(_as_tuple), _one_or_many(_TEXT_SCHEMA)]
 Priority = Annotated[NameOrId | dict[str, NameOrId], BeforeValidator(_priority)]
+
+
+#: A contract's id, the company's default one, or none at all.
+Contract = Annotated[
+    int | Literal["default", "none"],
+    BeforeValidator(_contract),
+    WithJsonSchema({"anyOf": [{"type": "integer", "minimum": 1}, {"enum": ["default", "none"]}]}),
+]
 
 
 class Part(BaseModel):

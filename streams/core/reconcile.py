@@ -13,6 +13,7 @@ from schemas.facts import AlertFact
 from streams.core.alerts import Alert, extent, restored
 from streams.core.context import Context
 from streams.core.decision import Draft
+from streams.core.escalation import level_of, raise_what_is_wanted, weigh
 from streams.core.incident import (
     Incident,
     dispose,
@@ -26,8 +27,10 @@ from streams.core.incident import (
     unpark,
 )
 from streams.core.mapping import Unmapped
+from streams.core.notes import acknowledgements_wait, tell_acknowledgements
 from streams.core.policy import Rule
 from streams.core.reopening import REOPEN, back_in_their_ticket, wanted
+from streams.core.takeover import ask_for_it, create_in_the_way
 from streams.core.ticketing import (
     append_note,
     cleared_note,
@@ -62,19 +65,24 @@ def create(
     found = context.company_of(fact.subject.organization_id, fact.subject.organization_name)
     if isinstance(found, Unmapped):
         return park(draft, external_id, "CreateTicket", found.reason, found.detail, ordinal)
+    if "adopts" in incident:
+        return ask_for_it(draft, external_id, company_id=found.company_id, ordinal=ordinal)
     item = draft.body.get("item")
+    command_rule = rule or rule_of(draft, context, fact)
     command = create_ticket(
         key=draft.key,
         external_id=external_id,
         company_id=found.company_id,
         # An item of another company (the device has just moved) would be refused.
         item_id=item["id"] if item and item["company"] == found.company_id else None,
-        rule=rule or rule_of(draft, context, fact),
+        rule=command_rule,
         fact=fact,
         now=draft.now,
     )
     if incident.get("company") != found.company_id:
         draft.change("CompanyChosen", {"company": found.company_id}, "incidents", external_id)
+    if command_rule.escalate:
+        draft.change("PriorityChosen", {"level": level_of(command_rule, fact)}, "incidents", external_id)
     send(draft, command, external_id, ordinal=ordinal)
     return None
 
@@ -87,9 +95,10 @@ def rule_of(draft: Draft, context: Context, fact: AlertFact) -> Rule:
 
 
 def repeat(draft: Draft, context: Context, external_id: str, fact: AlertFact) -> None:
-    """The condition was raised again in an open incident: a note, at most one every ``note_every``."""
+    """The condition was raised again in an open incident: a note, at most one every ``note_every``; perhaps worse."""
     incident = draft.body["incidents"][external_id]
     rule = rule_of(draft, context, fact)
+    weigh(draft, context, external_id, fact, rule)
     quiet = _no_note(draft, context, incident, rule, fact)
     if quiet is not None:
         draft.change("RepeatCounted", {"repeats": incident.get("repeats", 0) + 1}, "incidents", external_id)
@@ -129,6 +138,9 @@ def reconcile(draft: Draft, context: Context, external_id: str, *, ordinal: int 
     if status == "completed":
         _ticket_is_completed(draft, context, external_id, incident, ordinal)
         return
+    mistaken = create_in_the_way(draft, external_id)
+    if mistaken is not None:
+        take_back(draft, *mistaken, reason="TicketElsewhere")
     if "ticket" in incident and "note" in incident:
         note = incident["note"]
         draft.change("NoteSent", {"note": None}, "incidents", external_id)
@@ -140,6 +152,10 @@ def reconcile(draft: Draft, context: Context, external_id: str, *, ordinal: int 
             note=note,
         )
         send(draft, command, external_id, ordinal=1, note=note)
+    if acknowledgements_wait(draft, incident):
+        note_type = rule_of(draft, context, speaker_of(incident)).note_type
+        tell_acknowledgements(draft, external_id, incident, note_type)
+    raise_what_is_wanted(draft, external_id, incident, ordinal=ordinal)
     if incident.get("owes"):
         _settle_debt(draft, context, external_id, incident, ordinal)
 
@@ -147,7 +163,10 @@ def reconcile(draft: Draft, context: Context, external_id: str, *, ordinal: int 
 def _settle_debt(draft: Draft, context: Context, external_id: str, incident: Incident, ordinal: int) -> None:
     if "ticket" not in incident:
         waiting = find_command(draft, "CreateTicket", external_id)
-        if waiting is not None:
+        if waiting is not None and "adopts" in incident:
+            # The ticket is there already, whoever opened it: it is taken over first, and then completed.
+            draft.reason("TicketBeingTakenOver", external_id)
+        elif waiting is not None:
             take_back(draft, *waiting, reason="ResetBeforeTicket")
             if "due" in waiting[1]:
                 supersede(draft, external_id)
@@ -258,7 +277,7 @@ def _ticket_is_completed(draft: Draft, context: Context, external_id: str, incid
     patch: dict[str, Any] = {}
     if "ended" not in incident:
         patch |= {"ended": "TicketCompleted", "ended_at": draft.now}
-    for field in ("owes", "note", "repeats", "note_at", "settling", "left", "left_at"):
+    for field in ("owes", "note", "repeats", "note_at", "settling", "left", "left_at", "wants"):
         if field in incident:
             patch[field] = None
     if patch:

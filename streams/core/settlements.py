@@ -10,10 +10,12 @@ from streams.core.alerts import alive, restored
 from streams.core.context import Context
 from streams.core.decision import Draft
 from streams.core.documents import Body, Timer
-from streams.core.incident import dispose, find_command, park, send, supersede, unpark
+from streams.core.escalation import raised
+from streams.core.incident import dispose, find_command, park, send, speaker_of, supersede, unpark
 from streams.core.incident import status_of as ticket_status
 from streams.core.placing import clear, place, place_elsewhere
-from streams.core.reconcile import TOUCHED, create, leave_open, reconcile
+from streams.core.reconcile import TOUCHED, create, leave_open, reconcile, rule_of
+from streams.core.takeover import opens_instead, was_too_late
 from streams.core.ticketing import append_note
 from streams.core.tickets import take_ticket
 
@@ -24,6 +26,9 @@ _AGAIN, _SETTLE = "again.", "settle."
 MERGED_BY_TENANT = "MergedByTenant"
 #: The executor's second settlement of a create that made two tickets; its ``ticket_id`` is the one that is kept.
 DOUBLED_TICKET = "DoubledTicket"
+
+#: The executor's reason where a ticket turned out to be complete.
+ALREADY_COMPLETE = "AlreadyComplete"
 
 Pending = dict[str, Any]
 
@@ -78,6 +83,8 @@ def command_settled(draft: Draft, context: Context, fact: CommandSettled) -> Non
             _reopen_settled(draft, context, fact, pending)
         case "ResetAlert":
             _reset_settled(draft, context, fact, pending)
+        case "RaiseTicketPriority":
+            _raise_settled(draft, context, fact, pending)
         case "AppendTicketNote" if fact.outcome == "Rejected":
             draft.reason("NoteRejected", pending["incident"], f"{fact.reason} {fact.detail}".strip())
         case "WithdrawCommand" if fact.outcome != "Succeeded":
@@ -109,11 +116,18 @@ def _create_settled(draft: Draft, context: Context, fact: CommandSettled, pendin
         else:
             park(draft, external_id, "CreateTicket", MERGED_BY_TENANT, detail, pending["n"])
     elif fact.outcome == "Succeeded" and fact.ticket_id is not None:
+        if "adopts" in incident and "adopts" not in pending:
+            was_too_late(draft, external_id)
         take_ticket(draft, external_id, fact.ticket_id, fact.ticket_number or incident.get("number"))
     elif "ticket" in incident:
         draft.reason("TicketKnown", external_id, f"{fact.outcome} {fact.reason}".strip())
         _drop_deferred(draft, fact)
-    elif incident.get("ended"):
+    elif "adopts" in incident and "adopts" not in pending and fact.outcome in ("Rejected", "Withdrawn"):
+        # No ticket of ours, and by now there is one to take over.
+        create(draft, context, external_id)
+    elif "adopts" in pending and fact.outcome == "Rejected":
+        _adoption_refused(draft, context, external_id, fact, pending)
+    elif incident.get("ended") and not ("adopts" in incident and incident.get("owes")):
         # Every alert was cleared before there was a ticket: none is wanted any more. One that turns up all the same
         # (the outcome of an attempt may be unknown) is adopted when it is seen, and completed.
         _drop_deferred(draft, fact)
@@ -124,6 +138,19 @@ def _create_settled(draft: Draft, context: Context, fact: CommandSettled, pendin
         # Not at our request, for its alerts are active: it comes again like a deferred one.
         draft.change("CommandDeferred", {**pending, "due": draft.now + AGAIN_MS}, "pending", fact.command_id)
     reconcile(draft, context, external_id)
+
+
+def _adoption_refused(draft: Draft, context: Context, external_id: str, fact: CommandSettled, pending: Pending) -> None:
+    """The other integration's ticket cannot be taken over: somebody has to look, unless the rule has an answer."""
+    incident = draft.body["incidents"][external_id]
+    if incident.get("ended"):
+        # Its alerts are over and there is no open ticket to complete for them.
+        return draft.reason("NothingToTakeOver", external_id, f"{fact.reason} {fact.detail}".strip())
+    if not opens_instead(rule_of(draft, context, speaker_of(incident)), incident):
+        return park(draft, external_id, "CreateTicket", fact.reason or "TicketRejected", fact.detail, pending["n"])
+    draft.reason("OpenedInstead", external_id, f"{fact.reason} {fact.detail}".strip())
+    draft.change("TicketNotTakenOver", {"adopts": None}, "incidents", external_id)
+    return create(draft, context, external_id)
 
 
 def _is_of_another(draft: Draft, external_id: str, ticket_id: int | None) -> bool:
@@ -186,6 +213,19 @@ def _reopen_settled(draft: Draft, context: Context, fact: CommandSettled, pendin
     elif fact.outcome == "Rejected":
         draft.reason("ReopeningRejected", external_id, f"{fact.reason} {fact.detail}".strip())
         place_elsewhere(draft, context, external_id)
+    reconcile(draft, context, external_id)
+
+
+def _raise_settled(draft: Draft, context: Context, fact: CommandSettled, pending: Pending) -> None:
+    external_id = pending["incident"]
+    if fact.outcome in ("Succeeded", "Rejected"):
+        if fact.outcome == "Rejected":
+            draft.reason("PriorityNotRaised", external_id, f"{fact.reason} {fact.detail}".strip())
+        raised(draft, external_id, pending["level"], complete=fact.reason == ALREADY_COMPLETE)
+    elif "wants" not in draft.body["incidents"][external_id]:
+        _drop_deferred(draft, fact)
+    elif fact.outcome == "Withdrawn":
+        draft.change("CommandDeferred", {**pending, "due": draft.now + AGAIN_MS}, "pending", fact.command_id)
     reconcile(draft, context, external_id)
 
 
@@ -257,7 +297,8 @@ def again(draft: Draft, context: Context, pending: Pending) -> None:
     incident = draft.body.get("incidents", {}).get(external_id)
     if incident is None:
         return draft.reason("UnknownIncident", external_id)
-    if pending["type"] == "CreateTicket" and "ticket" not in incident and "ended" not in incident:
+    owed = "ended" not in incident or ("adopts" in incident and "owes" in incident)
+    if pending["type"] == "CreateTicket" and "ticket" not in incident and owed:
         if find_command(draft, "CreateTicket", external_id) is None:
             unpark(draft, external_id)
             create(draft, context, external_id, ordinal=ordinal)

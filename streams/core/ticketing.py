@@ -7,7 +7,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from schemas.commands import AppendTicketNote, CompleteTicket, CreateTicket, ReopenTicket, ResetAlert
+from schemas.commands import (
+    AdoptTicket,
+    AppendTicketNote,
+    CompleteTicket,
+    CreateTicket,
+    Name,
+    RaiseTicketPriority,
+    ReopenTicket,
+    ResetAlert,
+)
 from schemas.envelope import rfc3339
 from schemas.facts import AlertFact
 from schemas.identity import derived_id
@@ -72,6 +81,21 @@ def create_ticket(
         source=rule.source,
         category=rule.category,
         configuration_item_id=item_id,
+        contract=rule.contract,
+    )
+
+
+def adopt_ticket(*, key: str, external_id: str, company_id: int, organization_id: int, ticket: str) -> AdoptTicket:
+    """Take over the ticket that another integration opened for the incident's alert."""
+    return AdoptTicket(
+        key=key,
+        # The same effect as a create: the incident's ticket carries its external id.
+        effect_key=external_id,
+        incident=external_id,
+        organization_id=organization_id,
+        external_id=external_id,
+        company_id=company_id,
+        ticket=ticket,
     )
 
 
@@ -114,6 +138,22 @@ def reopen_ticket(
     )
 
 
+def raise_priority(
+    *, key: str, external_id: str, ticket_id: int, organization_id: int, severity: str, priority: Name, expected: Name
+) -> RaiseTicketPriority:
+    """Give the ticket of an incident the priority of its risen severity."""
+    return RaiseTicketPriority(
+        key=key,
+        # By severity: what is known of one raising says nothing of the next.
+        effect_key=f"{external_id}#priority.{severity}",
+        incident=external_id,
+        organization_id=organization_id,
+        ticket_id=ticket_id,
+        priority=priority,
+        expected=expected,
+    )
+
+
 def note_for(*, external_id: str, cause: str, rule: Rule, fact: AlertFact, repeats: int) -> dict[str, Any]:
     """The note about a repeat, as fields of ``AppendTicketNote``, so that it can wait for its ticket's id.
 
@@ -138,6 +178,16 @@ def cleared_note(*, external_id: str, cause: str, rule: Rule, fact: AlertFact, a
     about = fact.message or fact.condition_name or fact.source_type or ""
     text = f"Cleared in NinjaOne at {rfc3339(at)}: {about}\n{why}"[:NOTE_LIMIT]
     return {"mark": mark, "title": f"Alert cleared [{mark}]", "text": text, "note_type": rule.note_type}
+
+
+def acknowledgement_note(
+    *, external_id: str, uid: str, activity_id: int, at: int, user_id: int | None, note_type: Name
+) -> dict[str, Any]:
+    """The note that an alert was acknowledged in NinjaOne ``at`` (epoch ms), as ``note_for`` makes them."""
+    mark = f"ls-{derived_id(external_id, 'acknowledged', activity_id)[:10]}"
+    who = "" if user_id is None else f" by user {user_id}"
+    text = f"Acknowledged in NinjaOne at {rfc3339(at)}{who}.\nAlert: {uid}."
+    return {"mark": mark, "title": f"Alert acknowledged [{mark}]", "text": text, "note_type": note_type}
 
 
 def append_note(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from schemas.facts import TicketObserved
+from schemas.facts import TicketNoteObserved, TicketObserved
 from streams.core.context import Context
 from streams.core.decision import Draft
 from streams.core.incident import Incident, find_command, status_of, unpark
@@ -13,7 +13,7 @@ from streams.core.reconcile import reconcile
 
 def ticket_observed(draft: Draft, context: Context, fact: TicketObserved) -> None:
     """A ticket changed. Only the latest change counts; what it asks for, ``reconcile`` issues."""
-    external_id = _incident_of(draft, fact)
+    external_id = incident_of(draft, fact)
     if external_id is None:
         return draft.reason("UnknownIncident", fact.external_id or str(fact.ticket_id))
     incident = draft.body["incidents"][external_id]
@@ -58,7 +58,8 @@ def _explain(
         draft.reason("EchoOfOurWrite" if before == "unknown" else "NothingNew", external_id)
 
 
-def _incident_of(draft: Draft, fact: TicketObserved) -> str | None:
+def incident_of(draft: Draft, fact: TicketObserved | TicketNoteObserved) -> str | None:
+    """The incident whose ticket this is about."""
     incidents = draft.body.get("incidents", {})
     if fact.external_id in incidents:
         return fact.external_id

@@ -65,7 +65,8 @@ def parked_in(agent: str, key: str, document: bytes) -> list[ParkedItem]:
 class WaitingAlert:
     """An active alert that opens nothing yet: ``held`` by its rule or ``suppressed`` by a maintenance window.
 
-    ``until`` (epoch ms) is when it is decided anew; ``None`` for one that a completed ticket left active.
+    ``until`` (epoch ms) is when it is decided anew; ``None`` for one that a completed ticket left active, and for one that
+    is left to another integration.
     """
 
     key: str

@@ -152,7 +152,7 @@ def check_closing_order(reading: Reading) -> Iterator[Finding]:
     opened: set[str | None] = set()
     for command in reading.commands:
         kind, incident = type(command.event.data).__name__, command.event.data.incident
-        if kind == "CreateTicket":
+        if kind in ("CreateTicket", "AdoptTicket"):
             opened.add(incident)
         elif kind == "CompleteTicket" and incident not in opened:
             yield Finding("CloseBeforeCreate", str(incident), f"{command.place} completes what nobody ordered opened")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 
-from schemas.commands import CreateTicket
+from schemas.commands import AdoptTicket, CreateTicket
 from schemas.topics import DEAD_LETTERS
 from streams.drill.check_audit import check_chains, check_replay
 from streams.drill.check_connections import calls_of, check_closed, check_limits
@@ -63,7 +63,9 @@ def _counts(reading: Reading, findings: tuple[Finding, ...]) -> Mapping[str, int
     tickets = tickets_by_incident(reading)
     doubles = {incident: len(rows) - 1 for incident, rows in tickets.items()}
     known = healed(reading)
-    opened = {c.event.data.external_id for c in reading.commands if isinstance(c.event.data, CreateTicket)}
+    opened = {
+        c.event.data.external_id for c in reading.commands if isinstance(c.event.data, CreateTicket | AdoptTicket)
+    }
     commands = {command.event.envelope.id for command in reading.commands}
     return {
         "facts": len(reading.facts),

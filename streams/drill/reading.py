@@ -17,6 +17,7 @@ from schemas.commands import Command
 from schemas.envelope import DecodeError
 from schemas.events import Event, decode_command, decode_fact
 from schemas.facts import (
+    AlertAcknowledged,
     AlertGone,
     AlertObserved,
     AlertReset,
@@ -27,6 +28,7 @@ from schemas.facts import (
     DeviceObserved,
     DeviceRemoved,
     Fact,
+    TicketNoteObserved,
     TicketObserved,
     TimerFired,
 )
@@ -44,8 +46,10 @@ _CONCERN: Mapping[str, tuple[type[Fact], ...]] = {
         AlertTriggered,
         AlertObserved,
         AlertReset,
+        AlertAcknowledged,
         AlertGone,
         TicketObserved,
+        TicketNoteObserved,
         CommandSettled,
         TimerFired,
         ControlFact,

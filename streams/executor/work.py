@@ -8,7 +8,7 @@ import time
 from collections.abc import Awaitable, Callable
 
 from connectors.ports import CallsSuspended, Effect, Effects, Now, Verdict
-from schemas.commands import CreateTicket, WithdrawCommand
+from schemas.commands import AdoptTicket, CreateTicket, WithdrawCommand
 from schemas.facts import CommandSettled, Settlement
 from streams.delivery.fatal import described
 from streams.executor.attempt import Attempt, begun
@@ -274,7 +274,7 @@ def _needs_no_call(entry: Entry, known: Attempt) -> bool:
         return False
     if known.command_id == entry.command_id:
         return True
-    return isinstance(entry.command, CreateTicket) and known.outcome == "Succeeded"
+    return isinstance(entry.command, CreateTicket | AdoptTicket) and known.outcome == "Succeeded"
 
 
 def _certain_attempt(entry: Entry, fact: CommandSettled, *, topic: str, look_again_at: int | None) -> Attempt:

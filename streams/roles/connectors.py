@@ -15,6 +15,7 @@ import uvicorn
 
 from connectors.autotask.client import AutotaskClient
 from connectors.autotask.metadata import Metadata
+from connectors.autotask.notes import NoteReader
 from connectors.autotask.observation import TicketPublisher
 from connectors.autotask.poller import AutotaskPoller, PollerSettings
 from connectors.autotask.webhook import AutotaskWebhook
@@ -26,7 +27,7 @@ from connectors.probing import ProbeResult
 from connectors.receiver import create_receiver
 from schemas.facts import ConnectionName
 from streams.connection_watch import ConnectionWatch
-from streams.core.policy import parse_policy
+from streams.core.policy import Policy, parse_policy
 from streams.delivery.fatal import described
 from streams.gates import ConnectionGate
 from streams.limited_log import LimitedLog
@@ -43,6 +44,9 @@ from streams.vendors import (
 )
 
 log = logging.getLogger("lockstep.connectors")
+
+#: How long the policy's word about technicians' notes is taken as it was: reading it costs a look through ``control``.
+NOTES_ASKED_MS = 300_000
 
 
 @dataclass(slots=True)
@@ -76,6 +80,8 @@ class ConnectorsRole:
         self._here = here
         self._ended: asyncio.Future[tuple[ConnectionName, BaseException]] = asyncio.get_running_loop().create_future()
         self._sides: dict[ConnectionName, _Side] = {"ninjaone": _Side(), "autotask": _Side()}
+        self._notes_as = "ignore"
+        self._notes_asked_at: int | None = None
         self._watch = ConnectionWatch(
             here.options,
             here.kafka,
@@ -163,8 +169,21 @@ class ConnectorsRole:
 
     async def _last_user_wanted(self) -> bool:
         """The last logged-on user is personal: it is read only while the policy in force asks for it by name."""
+        policy = await self._policy()
+        return policy is not None and "last_user" in policy.devices.fields
+
+    async def _notes_wanted(self) -> str:
+        """The texts of technicians' notes are personal too. Before the first policy there are no tickets of ours."""
+        now = self._here.clock.now()
+        if self._notes_asked_at is None or not 0 <= now - self._notes_asked_at < NOTES_ASKED_MS:
+            policy = await self._policy()
+            self._notes_as = "ignore" if policy is None else policy.notes.technicians
+            self._notes_asked_at = now
+        return self._notes_as
+
+    async def _policy(self) -> Policy | None:
         current = await policy_in_force(self._here.options)
-        return current is not None and "last_user" in parse_policy(orjson.loads(current.document)).devices.fields
+        return None if current is None else parse_policy(orjson.loads(current.document))
 
     def _begin_autotask(self, side: _Side) -> None:
         here, settings = self._here, self._here.fresh_settings()
@@ -179,6 +198,7 @@ class ConnectorsRole:
             jitter=jitter,
             settings=PollerSettings(poll_seconds=section.poll_seconds, companies_seconds=section.companies_seconds),
             publisher=publisher,
+            notes=NoteReader(client, kafka, wanted=self._notes_wanted),
         )
         works = [poller.run()]
         if section.webhook.secret is not None:
@@ -208,7 +228,10 @@ class ConnectorsRole:
                     return f"Autotask sends ticket changes to {url}"
 
                 works.append(self._keep_set_up(side, gate, set_up, partial(here.clock.sleep, LOOK_AGAIN_S)))
-        side.figures = lambda: {"failing": list(poller.failing.values()), **_budget(poller)}
+        side.figures = lambda: {
+            "failing": [*poller.failing.values(), *([poller.notes_failing] if poller.notes_failing else [])],
+            **_budget(poller),
+        }
         self._run("autotask", _closing(client, _together(*works)))
 
     def _limited(self, side: _Side) -> LimitedLog:

@@ -14,7 +14,7 @@ from connectors.ninjaone.effects import NinjaOneEffects
 from connectors.pacing import keep_polling
 from connectors.ports import Allowance, CallsSuspended, Effect, Effects, Gate, Verdict
 from connectors.transport import Limits
-from schemas.commands import Command, CreateTicket
+from schemas.commands import AdoptTicket, Command, CreateTicket
 from schemas.facts import ConnectionName
 from schemas.topics import DEVICE_COMMANDS, NINJAONE_COMMANDS, TICKET_COMMANDS, TICKETS
 from streams.connection_watch import ConnectionWatch
@@ -87,7 +87,8 @@ class CurrentEffects:
 
     async def _index(self, command: Command, effect: Effect) -> None:
         """Remember whose ticket this is, for the day on which somebody empties its external id."""
-        if isinstance(command, CreateTicket) and effect.verdict is Verdict.SUCCEEDED and effect.ticket_id is not None:
+        gives_ticket = isinstance(command, CreateTicket | AdoptTicket)
+        if gives_ticket and effect.verdict is Verdict.SUCCEEDED and effect.ticket_id is not None:
             # Missing it costs no ticket (the poll asks by external id), so it must not cost the settlement either.
             with contextlib.suppress(LogError):
                 await self._here.kafka.remember(TICKETS, str(effect.ticket_id), command.key.encode())

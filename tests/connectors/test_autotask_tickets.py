@@ -374,3 +374,64 @@ async def test_a_ticket_with_our_own_notes_only_is_completed(it: Lab) -> None:
 async def test_tickets_of_others_do_not_confuse_the_look_up(it: Lab) -> None:
     await it.api.create("Tickets", **ticket(companyID=FIRST_COMPANY, externalID=create_ticket(5).external_id))
     assert await it.effects.look_up(create_ticket()) is None
+
+
+async def contract(it: Lab, company: int, **values: Any) -> int:
+    made = await it.api.control("POST", "contracts", 200, companyID=company, **values)
+    return int(made["itemId"])
+
+
+async def contract_of(it: Lab, ticket_id: int | None) -> int | None:
+    row = await it.api.item("Tickets", ticket_id or 0)
+    return None if row["contractID"] is None else int(row["contractID"])
+
+
+async def test_a_ticket_stands_under_the_contract_that_the_rule_names(it: Lab) -> None:
+    number = await contract(it, FIRST_COMPANY)
+    effect = await it.effects.perform(create_ticket(contract=number))
+    assert (effect.detail, await contract_of(it, effect.ticket_id)) == ("", number)
+
+
+async def test_a_contract_of_another_company_costs_the_contract_and_not_the_ticket(it: Lab) -> None:
+    number = await contract(it, SECOND_COMPANY)
+    effect = await it.effects.perform(create_ticket(contract=number))
+    assert effect.verdict is Verdict.SUCCEEDED
+    assert effect.detail.startswith(f"opened without its contract {number}: ")
+    assert await contract_of(it, effect.ticket_id) is None
+    assert len(await it.tickets()) == 1
+
+
+async def test_the_companys_default_contract_is_the_one_in_force_and_asked_for_once_an_hour(it: Lab) -> None:
+    await contract(it, FIRST_COMPANY, isDefaultContract=False)
+    await contract(
+        it, FIRST_COMPANY, isDefaultContract=True, startDate="2020-01-01T00:00:00Z", endDate="2021-01-01T00:00:00Z"
+    )
+    number = await contract(it, FIRST_COMPANY, isDefaultContract=True)
+    effects = it.effects
+    first = await effects.perform(create_ticket(contract="default"))
+    mark = await it.mark()
+    second = await effects.perform(create_ticket(2, contract="default"))
+    assert await it.made(mark) == ["POST Tickets"]
+    assert [await contract_of(it, effect.ticket_id) for effect in (first, second)] == [number, number]
+    await it.api.control("POST", "clock", advance=3601)
+    mark = await it.mark()
+    await effects.perform(create_ticket(3, contract="default"))
+    assert "POST Contracts/query" in await it.made(mark)
+
+
+async def test_without_a_default_contract_or_the_right_to_read_one_the_ticket_says_so_and_opens(it: Lab) -> None:
+    effect = await it.effects.perform(create_ticket(contract="default"))
+    assert effect.detail == f"opened without a contract: company {FIRST_COMPANY} has no default one"
+    await it.api.fault("status", match={"entity": "Contracts"}, params={"code": 403, "body": ""}, count=-1)
+    effect = await it.effects.perform(create_ticket(2, contract="default"))
+    assert effect.verdict is Verdict.SUCCEEDED
+    assert effect.detail.startswith("opened without a contract: contracts cannot be read")
+
+
+async def test_an_item_and_a_contract_that_do_not_fit_cost_themselves_only(it: Lab) -> None:
+    item = await it.api.create("ConfigurationItems", **device(companyID=SECOND_COMPANY))
+    number = await contract(it, SECOND_COMPANY)
+    effect = await it.effects.perform(create_ticket(contract=number, configuration_item_id=item))
+    assert effect.verdict is Verdict.SUCCEEDED
+    assert "without its configuration item" in effect.detail
+    assert "without its contract" in effect.detail

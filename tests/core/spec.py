@@ -12,6 +12,7 @@ from schemas.commands import Command
 from schemas.envelope import Envelope
 from schemas.events import Event, decode_fact
 from schemas.facts import (
+    AlertAcknowledged,
     AlertGone,
     AlertObserved,
     AlertReset,
@@ -27,6 +28,7 @@ from schemas.facts import (
     OrganizationsObserved,
     PolicyPublished,
     Subject,
+    TicketNoteObserved,
     TicketObserved,
     TimerFired,
 )
@@ -50,11 +52,13 @@ EXTERNAL_B = "ls.407." + UID_B.replace("-", "")
 TOPICS: dict[type[Fact], str] = {
     AlertTriggered: "ninjaone.alerts",
     AlertObserved: "ninjaone.alerts",
+    AlertAcknowledged: "ninjaone.alerts",
     AlertReset: "ninjaone.resets",
     AlertGone: "ninjaone.resets",
     DeviceObserved: "ninjaone.devices",
     DeviceRemoved: "ninjaone.devices",
     TicketObserved: "autotask.tickets",
+    TicketNoteObserved: "autotask.tickets",
     CommandSettled: "outcomes",
     TimerFired: "timers",
 }
@@ -104,6 +108,24 @@ def observed(uid: str = UID_A, at: int = START + 10_000, **more: Any) -> AlertOb
 def reset(activity: int = 20, uid: str = UID_A, at: int | None = None) -> AlertReset:
     moment = START + activity * 1000 if at is None else at
     return AlertReset(uid=uid, subject=subject(), activity_id=activity, reset_at=moment)
+
+
+def acknowledgement(activity: int = 15, uid: str = UID_A, user: int | None = 12) -> AlertAcknowledged:
+    at = START + activity * 1000
+    return AlertAcknowledged(uid=uid, subject=subject(), activity_id=activity, acknowledged_at=at, user_id=user)
+
+
+def note(number: int = 1, **more: Any) -> TicketNoteObserved:
+    fields: dict[str, Any] = {
+        "ticket_id": 5001,
+        "external_id": EXTERNAL_A,
+        "created_at": START + 20_000,
+        "creator_resource_id": 29682885,
+        "title": "Looked at it",
+        "text_length": 12,
+        "text_digest": "0" * 32,
+    }
+    return TicketNoteObserved(key="407", note_id=number, **{**fields, **more})
 
 
 def gone(at: int = START + 20_000, uid: str = UID_A, cause: Any = "MissingFromList") -> AlertGone:

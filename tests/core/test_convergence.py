@@ -180,18 +180,23 @@ class AnyOrder(RuleBasedStateMachine):
     repeat = "note"
     lifecycle: ClassVar[dict[str, Any]] = {}
     maintenance: ClassVar[list[dict[str, Any]]] = []
+    priority: ClassVar[str | dict[str, str]] = "Medium"
     tells_assignments = True
     refuses_reopenings = False
+    one_per_condition = True
     most_in_flight = placing.MOST_IN_FLIGHT
+
+    def vendors_of(self) -> Vendors:
+        return Vendors()
 
     @initialize()
     def begin(self) -> None:
         placing.MOST_IN_FLIGHT = self.most_in_flight
-        self.vendors = Vendors()
+        self.vendors = self.vendors_of()
         self.vendors.tells_assignments = self.tells_assignments
         self.vendors.refuses_reopenings = self.refuses_reopenings
-        lifecycle = {"repeat": self.repeat, **self.lifecycle}
-        self.scene = Scene("incidents", policy(defaults={"lifecycle": lifecycle}, maintenance=self.maintenance))
+        defaults = {"lifecycle": {"repeat": self.repeat, **self.lifecycle}, "priority": self.priority}
+        self.scene = Scene("incidents", policy(defaults=defaults, maintenance=self.maintenance))
         self.on_the_way: list[Fact] = []
         self.delivered: list[Fact] = []
 
@@ -320,7 +325,8 @@ class AnyOrder(RuleBasedStateMachine):
         assert active == set(self.vendors.active), "what is active here and there differs"
         for uid in active:
             left = self.lifecycle.get("reset") == "opening" and alerts[uid]["reason"] == "ResetOfOpeningOnly"
-            assert left or alerts[uid]["disposition"] in ("ticketed", "appended"), alerts[uid]
+            placed = alerts[uid]["disposition"] in ("ticketed", "appended")
+            assert left or placed or self._rightly_parked(alerts[uid]), alerts[uid]
         assert not any("wait" in alert for alert in alerts.values())
 
     def _check_tickets(self) -> None:
@@ -340,7 +346,7 @@ class AnyOrder(RuleBasedStateMachine):
         open_conditions = Counter(
             tuple(incident["condition"]) for incident in body.get("incidents", {}).values() if self._in_ticket(incident)
         )
-        if self.repeat != "ticket":
+        if self.repeat != "ticket" and self.one_per_condition:
             reopened = any(ticket.reopened for ticket in self.vendors.tickets.values())
             assert reopened or all(count == 1 for count in open_conditions.values())
 
@@ -348,6 +354,9 @@ class AnyOrder(RuleBasedStateMachine):
         """The active alerts of an incident, without those that a completed ticket left as they are."""
         alerts = self.scene.body()["alerts"]
         return [uid for uid in incident["active"] if alerts[uid]["disposition"] != "suppressed"]
+
+    def _rightly_parked(self, alert: dict[str, Any]) -> bool:
+        return False
 
     def _rightly_left(self, ticket: Ticket, incident: dict[str, Any]) -> bool:
         if "left" not in incident:

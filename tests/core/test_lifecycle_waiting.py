@@ -295,7 +295,7 @@ def test_a_zero_of_a_rule_wins_over_the_default() -> None:
         ({"reopen": "all"}, "rules.0.lifecycle.reopen: input should be 'ours' or 'any'"),
         ({"close_if": "sometimes"}, "input should be 'untouched', 'always' or 'never'"),
         ({"reset": "none"}, "input should be 'all' or 'opening'"),
-        ({"escalate": True}, "'escalate' (raising the priority when the severity rises) is not supported yet"),
+        ({"escalate": "sometimes"}, "should be a valid boolean"),
         ({"setle": "5m"}, "did you mean 'settle'?"),
     ],
 )

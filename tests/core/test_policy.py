@@ -173,9 +173,8 @@ def test_what_a_policy_cannot_mean_is_named_with_its_key(document: dict[str, Any
 @pytest.mark.parametrize(
     "document",
     [
-        {"rules": [{"name": "a", "when": {}, "lifecycle": {"escalate": True}}]},
         {"rules": [{"name": "a", "when": {}, "lifecycle": {"storm": {"devices": 10}}}]},
-        {"rules": [{"name": "a", "when": {}, "ticket": {"contract": "x"}}]},
+        {"devices": {"contract": 29683617}},
     ],
 )
 def test_a_key_of_a_later_version_is_refused_as_not_yet(document: dict[str, Any]) -> None:

@@ -1,0 +1,49 @@
+"""Contracts on tickets, by rule."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from schemas.commands import CreateTicket
+from streams.core.policy import PolicyError, parse_policy
+from tests.core.spec import incidents, triggered
+
+
+def contract(of_rule: Any = None, of_defaults: Any = None) -> Any:
+    """What the ticket's command says, under a policy with these."""
+    rule: dict[str, Any] = {"name": "all", "when": {}}
+    if of_rule is not None:
+        rule["ticket"] = {"contract": of_rule}
+    defaults = {} if of_defaults is None else {"contract": of_defaults}
+    (command,) = incidents(triggered(), rules=[rule], defaults=defaults).issued
+    assert isinstance(command, CreateTicket)
+    return command.contract
+
+
+def test_a_rule_names_a_contract_or_asks_for_the_companys_default_one() -> None:
+    assert contract(29683617) == 29683617
+    assert contract("default") == "default"
+
+
+def test_a_rules_word_stands_before_the_defaults_also_where_it_is_none() -> None:
+    assert contract(None, "default") == "default"
+    assert contract("none", "default") is None
+    assert contract(29683617, "none") == 29683617
+
+
+def test_without_the_key_the_command_is_the_bytes_that_it_always_was() -> None:
+    (command,) = incidents(triggered()).issued
+    assert isinstance(command, CreateTicket)
+    assert b"contract" not in command.to_json()
+    assert CreateTicket.from_json(command.to_json()) == command
+    named = command.model_copy(update={"contract": 5})
+    assert CreateTicket.from_json(named.to_json()).contract == 5
+
+
+@pytest.mark.parametrize("value", ["Managed services", "", 0, -1, True, 1.5])
+def test_what_is_no_contract_is_refused_with_what_to_write(value: Any) -> None:
+    with pytest.raises(PolicyError) as refused:
+        parse_policy({"version": 1, "defaults": {"contract": value}})
+    assert "is no contract; write a contract's id, default (the company's) or none" in str(refused.value)
