@@ -15,6 +15,7 @@ from zlib import crc32
 
 import orjson
 
+from connectors.ninjaone.maintenance import Maintenance
 from connectors.ports import Log
 from schemas.facts import Subject
 from schemas.topics import CURSORS
@@ -34,7 +35,7 @@ class ActiveAlert:
 
     ``activity_id`` is its newest TRIGGERED activity, 0 when it is known from the list only. ``missing_since`` is when
     the first list without it was asked for. ``told`` is false for what was active before the first start, with
-    ``backfill: none``.
+    ``backfill: none``. ``maintenance`` is the maintenance mode that it was last told in, if it was in one.
     """
 
     uid: str
@@ -46,6 +47,7 @@ class ActiveAlert:
     activity_id: int = 0
     missing_since: int | None = None
     told: bool = True
+    maintenance: Maintenance | None = None
 
     def subject(self) -> Subject:
         """Ids only, for when the names are not to be had any more."""
@@ -99,7 +101,15 @@ class AlertBook:
             raise
 
     def raised(
-        self, uid: str, subject: Subject, *, raised_at: int, known_at: int, activity_id: int = 0, told: bool = True
+        self,
+        uid: str,
+        subject: Subject,
+        *,
+        raised_at: int,
+        known_at: int,
+        activity_id: int = 0,
+        told: bool = True,
+        maintenance: Maintenance | None = None,
     ) -> None:
         """An alert was told as active. An activity older than what is known changes nothing."""
         known = self._active.get(uid)
@@ -119,8 +129,20 @@ class AlertBook:
                 known_at=known_at,
                 activity_id=activity_id,
                 told=told,
+                maintenance=maintenance,
             )
         )
+
+    def maintenance_of(self, uid: str) -> Maintenance | None:
+        """The maintenance mode that an active alert was last told in; ``None`` where it was told in none."""
+        known = self._active.get(uid)
+        return known.maintenance if known is not None else None
+
+    def maintenance_told(self, uid: str, maintenance: Maintenance | None) -> None:
+        """An active alert was told anew, because its device's maintenance mode has changed."""
+        known = self._active.get(uid)
+        if known is not None:
+            self._put(replace(known, maintenance=maintenance))
 
     def ended(self, uid: str, *, at: int, activity_id: int = 0) -> None:
         """An alert was told as over at ``at`` (our clock). A reset older than the newest trigger changes nothing."""
@@ -192,11 +214,12 @@ def _packed(alert: ActiveAlert) -> list[int | None]:
         alert.activity_id,
         alert.missing_since,
         int(alert.told),
+        *([] if alert.maintenance is None else [alert.maintenance.seen_at, alert.maintenance.ends_at]),
     ]
 
 
 def _unpacked(uid: str, row: Iterable[int | None]) -> ActiveAlert:
-    organization, location, device, raised, known, activity, missing, told = row
+    organization, location, device, raised, known, activity, missing, told, *maintenance = row
     return ActiveAlert(
         uid=uid,
         organization_id=organization or 0,
@@ -207,4 +230,5 @@ def _unpacked(uid: str, row: Iterable[int | None]) -> ActiveAlert:
         activity_id=activity or 0,
         missing_since=missing,
         told=bool(told),
+        maintenance=Maintenance(maintenance[0] or 0, active=True, ends_at=maintenance[1]) if maintenance else None,
     )

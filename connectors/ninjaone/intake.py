@@ -8,7 +8,8 @@ from collections.abc import Callable
 from connectors.ninjaone.alertbook import AlertBook
 from connectors.ninjaone.conditions import UNKNOWN_CONDITION, Conditions
 from connectors.ninjaone.directory import Directory
-from connectors.ninjaone.translate import Meaning, alert_reset, alert_triggered, meaning
+from connectors.ninjaone.maintenance import Maintenance, told_in
+from connectors.ninjaone.translate import MAINTENANCE_CODES, Meaning, alert_reset, alert_triggered, meaning
 from connectors.ports import Now, Publication
 from schemas.facts import AlertReset, AlertTriggered
 from schemas.ninjaone import ActivityRow, RowError
@@ -107,8 +108,22 @@ class Intake:
         )
         if kind is Meaning.RESET:
             return alert_reset(row, row.series_uid, subject, source=source)
+        if located:
+            await self._directory.maintenance.look([subject.device_id], quick=quick)
         condition = await self._conditions.ask(row) if quick else self._conditions.of(row)
-        return alert_triggered(row, row.series_uid, subject, condition or UNKNOWN_CONDITION, source=source)
+        return alert_triggered(
+            row,
+            row.series_uid,
+            subject,
+            condition or UNKNOWN_CONDITION,
+            source=source,
+            maintenance=self.maintenance_to_tell(row.series_uid, subject.device_id),
+        )
+
+    def maintenance_to_tell(self, uid: str, device_id: int | None) -> Maintenance | None:
+        """What a sighting of an alert says of its device's maintenance: that it is in it, or no longer as was told."""
+        seen = self._directory.maintenance.of(device_id)
+        return seen if seen is not None and (seen.active or self._book.maintenance_of(uid) is not None) else None
 
     def published(self, publication: Publication) -> None:
         """Remember what Kafka has acknowledged."""
@@ -122,6 +137,7 @@ class Intake:
                 raised_at=fact.raised_at,
                 known_at=self._now(),
                 activity_id=fact.activity_id,
+                maintenance=told_in(fact),
             )
             self.recent.add(fact.activity_id)
         elif isinstance(fact, AlertReset):
@@ -132,6 +148,8 @@ class Intake:
         if kind is Meaning.ORGANIZATIONS:
             self._on_organizations()
         elif row.device_id is not None and kind is Meaning.DEVICE:
+            if row.status_code.startswith(MAINTENANCE_CODES):
+                self._directory.maintenance.changed(row.device_id)
             self._on_device(row.device_id, None)
         elif row.device_id is not None and kind is Meaning.DEVICE_DELETED:
             self._on_device(row.device_id, self._now())

@@ -19,7 +19,9 @@ from connectors.ninjaone.client import ActivitiesRead, Listing, NinjaOneClient
 from connectors.ninjaone.conditions import Conditions
 from connectors.ninjaone.directory import Directory
 from connectors.ninjaone.intake import ACTIVITIES, Intake
-from connectors.ninjaone.translate import Meaning, alert_gone, alert_observed, concerns_us, meaning
+from connectors.ninjaone.maintenance import told_in
+from connectors.ninjaone.sightings import ALERTS, Sightings
+from connectors.ninjaone.translate import Meaning, alert_gone, concerns_us, meaning
 from connectors.ninjaone.unreadable import UnreadableRows
 from connectors.ports import Log, Now, Publication
 from schemas import topics
@@ -28,7 +30,6 @@ from schemas.ninjaone import ActivityRow, AlertRow, RowError, milliseconds
 
 log = logging.getLogger(__name__)
 
-ALERTS = "/ninjaone/alerts"
 _CURSOR = "ninjaone.activities"
 #: How far, in ms of the vendor's clock, the cursor stays behind the newest activity.
 _OVERLAP_MS = 300_000
@@ -88,6 +89,7 @@ class AlertPoller:
         self._conditions = conditions
         self._book = book
         self._intake = intake
+        self._sightings = Sightings(directory=directory, book=book, intake=intake, now=now)
         self._log = log_
         self._now = now
         self._backfill = backfill
@@ -184,6 +186,7 @@ class AlertPoller:
         """Publish the activities, oldest first; returns the ids of those that must wait for a later round."""
         pending: set[int] = set()
         ready: list[Publication] = []
+        await self._directory.maintenance.look(row.device_id for row in rows if meaning(row) is Meaning.TRIGGERED)
         for row in beside_their_end(rows):
             try:
                 publication = await self._publication(row)
@@ -225,6 +228,7 @@ class AlertPoller:
         """What the list says against what was told: sightings and disappearances."""
         await self._unreadable["alerts"].report(listing.unreadable)
         await self._publish_sightings(listing.rows, asked_at, failures)
+        await self._publish_changed_maintenance(listing.rows, failures)
         if not listing.complete:
             self._book.forget_missing()
             return
@@ -252,9 +256,10 @@ class AlertPoller:
         due = [row for row in news if self._is_due(row, back=row.uid in back)]
         self._unexplained = {row.uid for row in news} - {row.uid for row in due}
         ready: list[Publication] = []
+        await self._directory.maintenance.look(row.device_id for row in due)
         for row in due:
             try:
-                ready.append(await self._sighting(row, again_at=asked_at if row.uid in back else None))
+                ready.append(await self._sightings.of(row, again_at=asked_at if row.uid in back else None))
             except CallFailed as failure:
                 failures.append(failure)
                 self._unexplained.add(row.uid)
@@ -264,16 +269,21 @@ class AlertPoller:
         for publication in ready:
             fact = publication.fact
             if isinstance(fact, AlertObserved):
-                self._book.raised(fact.uid, fact.subject, raised_at=fact.raised_at, known_at=self._now(), told=told)
+                self._book.raised(
+                    fact.uid,
+                    fact.subject,
+                    raised_at=fact.raised_at,
+                    known_at=self._now(),
+                    told=told,
+                    maintenance=told_in(fact),
+                )
 
-    async def _sighting(self, row: AlertRow, *, again_at: int | None) -> Publication:
-        subject = await self._directory.subject(
-            device_id=row.device_id,
-            seen=row.device,
-            organization_id=row.organization_id,
-            location_id=row.location_id,
-        )
-        return alert_observed(row, subject, source=ALERTS, again_at=again_at)
+    async def _publish_changed_maintenance(self, rows: Sequence[AlertRow], failures: list[CallFailed]) -> None:
+        ready = await self._sightings.of_changed_maintenance(rows, failures)
+        await self._publish(ready)
+        for publication in ready:
+            if isinstance(publication.fact, AlertObserved):
+                self._book.maintenance_told(publication.fact.uid, told_in(publication.fact))
 
     def _is_due(self, row: AlertRow, *, back: bool) -> bool:
         """Whether an alert that nothing told of shall be told from the list.

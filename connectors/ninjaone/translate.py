@@ -7,8 +7,10 @@ activity publish the same event.
 from __future__ import annotations
 
 from enum import Enum
+from typing import Any
 
 from connectors.ninjaone.conditions import Condition
+from connectors.ninjaone.maintenance import Maintenance
 from connectors.ports import Publication
 from schemas import topics
 from schemas.facts import AlertGone, AlertObserved, AlertReset, AlertTriggered, Subject
@@ -32,6 +34,9 @@ class Meaning(Enum):
 _RAISING = frozenset({"CONDITION", "MONITOR", "SYSTEM"})
 _ENDING = _RAISING | {"PSA"}
 _ENDED = frozenset({"RESET", "DISABLED", "RESET_BY_PSA_TICKET_CALLBACK"})
+#: ``MAINTENANCE_MODE_CONFIGURED``, ``_DELETED``, ``_FAILED``, ...: in the status codes of a public client, not in the
+#: vendor's document; nothing rests on their being written.
+MAINTENANCE_CODES = "MAINTENANCE_MODE_"
 _DELETED = frozenset({"NODE_DELETED", "REJECTED_NODE_DELETED", "NODE_MANUALLY_REJECTED", "NODE_AUTOMATICALLY_REJECTED"})
 
 
@@ -48,7 +53,7 @@ def meaning(row: ActivityRow) -> Meaning:
         return Meaning.NOTHING
     if code in _DELETED:
         return Meaning.DEVICE_DELETED
-    return Meaning.DEVICE if code.startswith("NODE_") else Meaning.NOTHING
+    return Meaning.DEVICE if code.startswith(("NODE_", MAINTENANCE_CODES)) else Meaning.NOTHING
 
 
 def concerns_us(row: ActivityRow) -> bool:
@@ -56,8 +61,16 @@ def concerns_us(row: ActivityRow) -> bool:
     return meaning(row) is not Meaning.NOTHING
 
 
-def alert_triggered(row: ActivityRow, uid: str, subject: Subject, condition: Condition, *, source: str) -> Publication:
-    """A TRIGGERED activity as a publication; ``uid`` is its series."""
+def alert_triggered(
+    row: ActivityRow,
+    uid: str,
+    subject: Subject,
+    condition: Condition,
+    *,
+    source: str,
+    maintenance: Maintenance | None = None,
+) -> Publication:
+    """A TRIGGERED activity as a publication; ``uid`` is its series, ``maintenance`` what there is to tell of its device's."""
     time = _time(row.activity_time)
     fact = AlertTriggered(
         uid=uid,
@@ -72,6 +85,7 @@ def alert_triggered(row: ActivityRow, uid: str, subject: Subject, condition: Con
         message=row.message,
         severity=row.severity or condition.severity or "NONE",
         priority=row.priority or condition.priority or "NONE",
+        **_told(maintenance),
     )
     return Publication(
         topic=topics.NINJAONE_ALERTS,
@@ -99,10 +113,19 @@ def alert_reset(row: ActivityRow, uid: str, subject: Subject, *, source: str) ->
     )
 
 
-def alert_observed(row: AlertRow, subject: Subject, *, source: str, again_at: int | None = None) -> Publication:
+def alert_observed(
+    row: AlertRow,
+    subject: Subject,
+    *,
+    source: str,
+    again_at: int | None = None,
+    maintenance: Maintenance | None = None,
+    changed: bool = False,
+) -> Publication:
     """A row of the list of active alerts; ``createTime`` tells a second raising of the same uid from the first.
 
     ``again_at`` (epoch ms) is when an alert that was told as over was found active after all: that is its raising then.
+    ``changed``: the alert is known, and told only because its device's ``maintenance`` is another than it was told in.
     """
     time = again_at or _time(row.create_time if row.create_time is not None else row.update_time)
     fact = AlertObserved(
@@ -117,11 +140,12 @@ def alert_observed(row: AlertRow, subject: Subject, *, source: str, again_at: in
         message=row.message,
         severity=row.severity or "NONE",
         priority=row.priority or "NONE",
+        **_told(maintenance),
     )
     return Publication(
         topic=topics.NINJAONE_ALERTS,
         key=subject.key,
-        id=derived_id("ninjaone", "alert-list", row.uid, time),
+        id=derived_id("ninjaone", "alert-list", row.uid, time, *([fact.maintenance_seen_at] if changed else [])),
         source=source,
         time=time,
         fact=fact,
@@ -142,6 +166,16 @@ def alert_gone(uid: str, subject: Subject, *, gone_at: int, device_removed: bool
         time=gone_at,
         fact=fact,
     )
+
+
+def _told(maintenance: Maintenance | None) -> dict[str, Any]:
+    if maintenance is None:
+        return {}
+    return {
+        "in_maintenance": maintenance.active,
+        "maintenance_ends_at": maintenance.ends_at,
+        "maintenance_seen_at": maintenance.seen_at,
+    }
 
 
 def _time(seconds: float | None) -> int:
