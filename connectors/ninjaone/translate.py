@@ -145,7 +145,9 @@ def alert_observed(
     return Publication(
         topic=topics.NINJAONE_ALERTS,
         key=subject.key,
-        id=derived_id("ninjaone", "alert-list", row.uid, time, *([fact.maintenance_seen_at] if changed else [])),
+        id=derived_id(
+            "ninjaone", "alert-list", row.uid, time, *([maintenance.seen_at] if changed and maintenance else [])
+        ),
         source=source,
         time=time,
         fact=fact,
