@@ -38,6 +38,9 @@ class Rules:
     def lifecycle(self, fact: AlertFact, revision: int) -> Settings | None:
         """The ``lifecycle`` that an alert gets, defaults below it; ``None``: not known."""
         document = self._documents.get(revision, {})
+        defaults = document.get("defaults", {}).get("lifecycle") or {}
+        if document and not document.get("rules"):
+            return defaults
         for rule in document.get("rules", ()):
             when = rule.get("when") or {}
             kinds = when.get("source_type")
@@ -45,7 +48,6 @@ class Rules:
                 continue
             if set(when) - {"source_type"}:
                 return None
-            defaults = document.get("defaults", {}).get("lifecycle") or {}
             return {**defaults, **(rule.get("lifecycle") or {})}
         return None
 
