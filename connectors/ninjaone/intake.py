@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import OrderedDict
 from collections.abc import Callable
 
@@ -108,14 +109,18 @@ class Intake:
         )
         if kind is Meaning.RESET:
             return alert_reset(row, row.series_uid, subject, source=source)
-        if located:
-            await self._directory.maintenance.look([subject.device_id], quick=quick)
-        condition = await self._conditions.ask(row) if quick else self._conditions.of(row)
+        look = self._directory.maintenance.look([subject.device_id] if located else [], quick=quick)
+        if quick:
+            # Side by side, for the sender of the webhook waits.
+            condition, _ = await asyncio.gather(self._conditions.ask(row), look)
+        else:
+            await look
+            condition = self._conditions.of(row) or UNKNOWN_CONDITION
         return alert_triggered(
             row,
             row.series_uid,
             subject,
-            condition or UNKNOWN_CONDITION,
+            condition,
             source=source,
             maintenance=self.maintenance_to_tell(row.series_uid, subject.device_id),
         )

@@ -9,7 +9,7 @@ above it is kept beside it and dropped by id.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import orjson
 
@@ -20,12 +20,13 @@ from connectors.ninjaone.conditions import Conditions
 from connectors.ninjaone.directory import Directory
 from connectors.ninjaone.intake import ACTIVITIES, Intake
 from connectors.ninjaone.maintenance import told_in
+from connectors.ninjaone.ordering import batches, beside_their_end
 from connectors.ninjaone.sightings import ALERTS, Sightings
 from connectors.ninjaone.translate import Meaning, alert_gone, concerns_us, meaning
 from connectors.ninjaone.unreadable import UnreadableRows
 from connectors.ports import Log, Now, Publication
 from schemas import topics
-from schemas.facts import AlertObserved, AlertReset, AlertTriggered
+from schemas.facts import AlertObserved
 from schemas.ninjaone import ActivityRow, AlertRow, RowError, milliseconds
 
 log = logging.getLogger(__name__)
@@ -38,35 +39,6 @@ _PATIENCE = 5
 #: Failures that say nothing about the host's other lists: pages that do not add up, and an end point that answers 5xx.
 _OF_ONE_LIST = frozenset({Situation.BROKEN_BODY, Situation.SERVER_ERROR})
 _BATCH = 500
-_OF_AN_ALERT = frozenset({Meaning.TRIGGERED, Meaning.RESET})
-
-
-def beside_their_end(rows: Sequence[ActivityRow]) -> list[ActivityRow]:
-    """Activities in their order, but those of an alert that is over at the end of them stand right before its last one.
-
-    After hours without the vendor one read brings thousands. They are decided while later ones are still on their way,
-    so that an alert long over would open a ticket before its end is heard of; beside each other they are decided together.
-    Nothing is waited for: an alert that is over needs nobody. What is still active keeps its place.
-    """
-    last = {row.series_uid: row for row in rows if row.series_uid and meaning(row) in _OF_AN_ALERT}
-    over = {uid: row.id for uid, row in last.items() if meaning(row) is Meaning.RESET}
-    return sorted(rows, key=lambda row: (over.get(row.series_uid or "", row.id), row.id))
-
-
-def _batches(publications: Sequence[Publication]) -> Iterator[Sequence[Publication]]:
-    """About 500 at a time, and what stands beside each other of one alert together."""
-    start = 0
-    while start < len(publications):
-        end = min(start + _BATCH, len(publications))
-        while end < len(publications) and _alert(publications[end]) == _alert(publications[end - 1]) != "":
-            end += 1
-        yield publications[start:end]
-        start = end
-
-
-def _alert(publication: Publication) -> str:
-    fact = publication.fact
-    return fact.uid if isinstance(fact, AlertTriggered | AlertReset) else ""
 
 
 class AlertPoller:
@@ -219,7 +191,7 @@ class AlertPoller:
         self._intake.recent.add(row.id)
 
     async def _publish(self, publications: Sequence[Publication]) -> None:
-        for batch in _batches(publications):
+        for batch in batches(publications, _BATCH):
             await self._log.publish(batch)
             for publication in batch:
                 self._intake.published(publication)
