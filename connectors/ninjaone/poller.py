@@ -247,7 +247,7 @@ class AlertPoller:
                     raised_at=fact.raised_at,
                     known_at=self._now(),
                     told=told,
-                    maintenance=told_in(fact),
+                    maintenance=told_in(fact) if told else None,
                 )
 
     async def _publish_changed_maintenance(self, rows: Sequence[AlertRow], failures: list[CallFailed]) -> None:

@@ -165,6 +165,18 @@ async def test_the_next_process_knows_which_alerts_wait_for_the_end_of_a_mainten
         assert told(made, AlertObserved) == [(uid, False, None)]
 
 
+async def test_an_alert_that_the_first_start_left_alone_is_not_told_when_its_maintenance_ends():
+    async with bench() as made:
+        await made.lab.alert(deviceId=1001)
+        await maintain(made, 1001)
+        async with started(made, backfill="none") as connector:
+            await connector.poller.poll()
+            await finish(made, 1001)
+            await made.advance(60)
+            await connector.poller.poll()
+        assert made.log.facts(AlertObserved) == []
+
+
 async def test_what_waited_until_the_end_is_not_told_again():
     async with bench() as made, started(made) as connector:
         await maintain(made, 1001, 90)
