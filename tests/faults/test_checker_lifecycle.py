@@ -11,6 +11,7 @@ import pytest
 
 from schemas.facts import AlertFact, AlertGone, AlertReset, AlertTriggered, Subject
 from schemas.topics import CONTROL
+from streams.drill.check_lifecycle import check_waiting
 from streams.drill.checks import check
 from streams.drill.evidence import Evidence
 from streams.drill.policy import EACH, HELD, LIFECYCLES, SETTLES, UNTOUCHED, WINDOW, drill_policy
@@ -129,3 +130,26 @@ def test_a_device_that_is_still_in_maintenance_keeps_its_alert_suppressed_and_on
     assert found(healthy()) == set()
     rows = [{**row, "maintenance": {"status": "FAILED"}} for row in healthy().ninjaone["devices"]]
     assert found(ninjaone_with(healthy(), devices=rows)) == {"ForgottenAlert"}
+
+
+@pytest.mark.parametrize(
+    ("disposition", "reason", "now", "forgotten"),
+    [
+        ("suppressed", f"Maintenance:{WINDOW}", 65, False),
+        ("suppressed", f"Maintenance:{WINDOW}", 75, True),
+        ("suppressed", "Maintenance:taken out of the policy", 0, True),
+        ("suppressed", "ResetOfOpeningOnly", 9999, False),
+        ("held", "Holding", 500, False),
+        ("held", "Holding", 700, True),
+        ("parked", "UnmappedOrganization", 9999, False),
+    ],
+)
+def test_what_is_held_back_may_wait_until_its_end_and_a_moment_more(
+    tmp_path: Path, disposition: str, reason: str, now: int, forgotten: bool
+) -> None:
+    evidence = with_policy(drill_policy(organization=3, begins=0, ends=60_000), tmp_path)
+    began = {"entity": "alert", "id": "u", "what": "triggered", "by": "control", "t": 0, "seq": 1}
+    reading = Reading(ninjaone_with(evidence, now=now, alerts=[{"uid": "u", "deviceId": 7}], history=[began]))
+    alert = {"disposition": disposition, "reason": reason, "active": True}
+    reading.__dict__["bodies"] = {"7": {"alerts": {"u": alert}}}
+    assert [finding.kind for finding in check_waiting(reading)] == ["ForgottenAlert"] * forgotten
