@@ -285,7 +285,8 @@ class _Sent:
 
 
 def _path(path: str) -> str:
-    return urlsplit(path).path if "://" in path else f"/{path.lstrip('/')}"
+    """The path that an error names; a query is left out."""
+    return f"/{urlsplit(path).path.lstrip('/')}"
 
 
 def _words(error: Exception) -> str:

@@ -59,6 +59,8 @@ class AlertFact(Fact):
     ``in_maintenance``: NinjaOne showed the device in its own maintenance mode, until ``maintenance_ends_at`` if it said so.
     ``psa_ticket_id``: the ticket that NinjaOne's own PSA integration opened for it, as it names it (``psaTicketId`` of the
     list of active alerts; an activity has none).
+    ``maintenance_seen_at`` is when that was seen (the connector's clock); the newest sight of it counts. ``None``: the fact
+    tells of no maintenance, or is from before the time was kept.
     """
 
     uid: str
@@ -75,6 +77,7 @@ class AlertFact(Fact):
     in_maintenance: bool = False
     maintenance_ends_at: int | None = None
     psa_ticket_id: str | None = None
+    maintenance_seen_at: int | None = None
 
 
 class AlertTriggered(AlertFact):
@@ -85,7 +88,11 @@ class AlertTriggered(AlertFact):
 
 
 class AlertObserved(AlertFact):
-    """An alert stood in the list of active alerts, which has no activity ids; counts as the trigger if none was seen."""
+    """An alert stood in the list of active alerts, which has no activity ids; counts as the trigger if none was seen.
+
+    Told again under the same ``raised_at`` when the maintenance mode that an alert was told in is another now
+    (``maintenance_seen_at``): it was switched off before its end, or its end was moved.
+    """
 
     ce_type: ClassVar[str] = "lockstep.alert.observed.v1"
 

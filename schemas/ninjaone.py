@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Annotated, Any, TypeVar
 
 import orjson
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic.alias_generators import to_camel
 
 
@@ -103,6 +103,20 @@ class WarrantyPart(Row):
     end_date: float | None = None
 
 
+class MaintenancePart(Row):
+    """``maintenance`` of a device: ``status`` PENDING, IN_MAINTENANCE or FAILED; times as elsewhere on the wire."""
+
+    status: str = ""
+    start: float | None = None
+    end: float | None = None
+
+    @field_validator("start", "end", mode="before")
+    @classmethod
+    def _only_numbers(cls, value: Any) -> Any:
+        """A time of another form must not cost the device that it stands in."""
+        return value if isinstance(value, int | float) else None
+
+
 class References(Row):
     """What was expanded in a webhook's device; any of it may be absent."""
 
@@ -178,6 +192,7 @@ class DeviceRow(Row):
     netbios_name: str = ""
     references: References | None = None
     tags: tuple[str, ...] = ()
+    maintenance: MaintenancePart | None = None
     created: float | None = None
     warranty: WarrantyPart | None = None
     last_logged_in_user: str = ""

@@ -16,6 +16,7 @@ from zlib import crc32
 
 import orjson
 
+from connectors.ninjaone.maintenance import Maintenance
 from connectors.ports import Log
 from schemas.facts import Subject
 from schemas.topics import CURSORS
@@ -35,7 +36,8 @@ class ActiveAlert:
 
     ``activity_id`` is its newest TRIGGERED activity, 0 when it is known from the list only. ``missing_since`` is when
     the first list without it was asked for. ``told`` is false for what was active before the first start, with
-    ``backfill: none``. ``psa_ticket_id`` is the ticket of NinjaOne's own integration that was told with it.
+    ``backfill: none``. ``psa_ticket_id`` is the ticket of NinjaOne's own integration that was told with it, ``maintenance`` the
+    maintenance mode that it was last told in, if it was in one.
     """
 
     uid: str
@@ -48,6 +50,7 @@ class ActiveAlert:
     missing_since: int | None = None
     told: bool = True
     psa_ticket_id: str = ""
+    maintenance: Maintenance | None = None
 
     def subject(self) -> Subject:
         """Ids only, for when the names are not to be had any more."""
@@ -101,7 +104,15 @@ class AlertBook:
             raise
 
     def raised(
-        self, uid: str, subject: Subject, *, raised_at: int, known_at: int, activity_id: int = 0, told: bool = True
+        self,
+        uid: str,
+        subject: Subject,
+        *,
+        raised_at: int,
+        known_at: int,
+        activity_id: int = 0,
+        told: bool = True,
+        maintenance: Maintenance | None = None,
     ) -> None:
         """An alert was told as active. An activity older than what is known changes nothing."""
         known = self._active.get(uid)
@@ -122,6 +133,7 @@ class AlertBook:
                 activity_id=activity_id,
                 told=told,
                 psa_ticket_id=known.psa_ticket_id if known is not None else "",
+                maintenance=maintenance,
             )
         )
 
@@ -135,6 +147,17 @@ class AlertBook:
         """Whether an alert that was told as active has a ticket that was not told with it."""
         known = self._active.get(uid)
         return bool(psa_ticket_id) and known is not None and known.told and known.psa_ticket_id != psa_ticket_id
+
+    def maintenance_of(self, uid: str) -> Maintenance | None:
+        """The maintenance mode that an active alert was last told in; ``None`` where it was told in none."""
+        known = self._active.get(uid)
+        return known.maintenance if known is not None else None
+
+    def maintenance_told(self, uid: str, maintenance: Maintenance | None) -> None:
+        """An active alert was told anew, because its device's maintenance mode has changed."""
+        known = self._active.get(uid)
+        if known is not None:
+            self._put(replace(known, maintenance=maintenance))
 
     def ended(self, uid: str, *, at: int, activity_id: int = 0) -> None:
         """An alert was told as over at ``at`` (our clock). A reset older than the newest trigger changes nothing."""
@@ -206,13 +229,19 @@ def _packed(alert: ActiveAlert) -> list[int | str | None]:
         alert.activity_id,
         alert.missing_since,
         int(alert.told),
+        *([] if alert.maintenance is None else [alert.maintenance.seen_at, alert.maintenance.ends_at]),
     ]
     # Most have none, and what has none is written as it always was.
     return [*row, alert.psa_ticket_id] if alert.psa_ticket_id else row
 
 
 def _unpacked(uid: str, row: Iterable[Any]) -> ActiveAlert:
-    organization, location, device, raised, known, activity, missing, told, *ticket = row
+    organization, location, device, raised, known, activity, missing, told, *more = row
+    # A ticket's id is text, a maintenance mode two numbers; an alert may have either, or both in this order.
+    maintenance, ticket = (
+        [part for part in more if not isinstance(part, str)],
+        [part for part in more if isinstance(part, str)],
+    )
     return ActiveAlert(
         uid=uid,
         organization_id=organization or 0,
@@ -224,4 +253,5 @@ def _unpacked(uid: str, row: Iterable[Any]) -> ActiveAlert:
         missing_since=missing,
         told=bool(told),
         psa_ticket_id=ticket[0] if ticket else "",
+        maintenance=Maintenance(maintenance[0] or 0, active=True, ends_at=maintenance[1]) if maintenance else None,
     )

@@ -17,6 +17,7 @@ from connectors.ninjaone.alertbook import ActiveAlert
 from connectors.ninjaone.client import Listing, NinjaOneClient
 from connectors.ninjaone.config import NinjaOneConfig
 from connectors.ninjaone.device_fact import UNKNOWN_WARRANTY, Warranty
+from connectors.ninjaone.maintenance import Maintenances
 from connectors.ports import Now
 from connectors.transport import Timeouts
 from schemas.facts import Subject
@@ -91,6 +92,7 @@ class Directory:
         self._locations: dict[int, LocationRow] = {}
         self._roles: dict[int, str] = {}
         self._serials: dict[str, set[int]] = {}
+        self.maintenance = Maintenances(client, now=now, timeouts=QUICK)
         self.listed = asyncio.Event()
         #: Whether all devices were listed once, so that one that is not here does not exist.
         self.whole = False
@@ -111,8 +113,13 @@ class Directory:
         self._locations = {row.id: row for row in locations}
         self._roles = {row.id: row.name for row in roles}
 
-    def take(self, row: DeviceRow) -> None:
-        """Remember a device as it was just seen, with the names that came along."""
+    def take(self, row: DeviceRow, *, asked_at: int | None = None) -> None:
+        """Remember a device as it was just seen, with the names that came along.
+
+        ``asked_at`` (epoch ms) is when the call for it was made; ``None`` for one that came inside something else.
+        """
+        at = self._now() if asked_at is None else asked_at
+        self.maintenance.take(row, seen_at=at, whole=asked_at is not None)
         before = self._devices.get(row.id)
         known = KnownDevice.of(row, before)
         if known is not None:
@@ -208,11 +215,12 @@ class Directory:
         absent_since = self._absent.get(device_id)
         if absent_since is not None and self._now() - absent_since < ABSENT_MS:
             return None
+        asked_at = self._now()
         row = await self._client.device(device_id, timeouts=QUICK if quick else None)
         if row is None:
             self._absent[device_id] = self._now()
             return None
-        self.take(row)
+        self.take(row, asked_at=asked_at)
         return self._devices.get(device_id)
 
     def _place(self, organization_id: int | None, location_id: int | None) -> Subject:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import OrderedDict
 from collections.abc import Callable
 
@@ -9,7 +10,15 @@ from connectors.ninjaone.alertbook import AlertBook
 from connectors.ninjaone.conditions import UNKNOWN_CONDITION, Conditions
 from connectors.ninjaone.directory import Directory
 from connectors.ninjaone.lag import DeliveryLag
-from connectors.ninjaone.translate import Meaning, alert_acknowledged, alert_reset, alert_triggered, meaning
+from connectors.ninjaone.maintenance import Maintenance, told_in
+from connectors.ninjaone.translate import (
+    MAINTENANCE_CODES,
+    Meaning,
+    alert_acknowledged,
+    alert_reset,
+    alert_triggered,
+    meaning,
+)
 from connectors.ports import Now, Publication
 from schemas.facts import AlertAcknowledged, AlertReset, AlertTriggered
 from schemas.ninjaone import ActivityRow, RowError, milliseconds
@@ -138,8 +147,26 @@ class Intake:
             return alert_reset(row, row.series_uid, subject, source=source)
         if kind is Meaning.ACKNOWLEDGED:
             return alert_acknowledged(row, row.series_uid, subject, source=source)
-        condition = await self._conditions.ask(row) if quick else self._conditions.of(row)
-        return alert_triggered(row, row.series_uid, subject, condition or UNKNOWN_CONDITION, source=source)
+        look = self._directory.maintenance.look([subject.device_id] if located else [], quick=quick)
+        if quick:
+            # Side by side, for the sender of the webhook waits.
+            condition, _ = await asyncio.gather(self._conditions.ask(row), look)
+        else:
+            await look
+            condition = self._conditions.of(row) or UNKNOWN_CONDITION
+        return alert_triggered(
+            row,
+            row.series_uid,
+            subject,
+            condition,
+            source=source,
+            maintenance=self.maintenance_to_tell(row.series_uid, subject.device_id),
+        )
+
+    def maintenance_to_tell(self, uid: str, device_id: int | None) -> Maintenance | None:
+        """What a sighting of an alert says of its device's maintenance: that it is in it, or no longer as was told."""
+        seen = self._directory.maintenance.of(device_id)
+        return seen if seen is not None and (seen.active or self._book.maintenance_of(uid) is not None) else None
 
     def published(self, publication: Publication) -> None:
         """Remember what Kafka has acknowledged."""
@@ -153,6 +180,7 @@ class Intake:
                 raised_at=fact.raised_at,
                 known_at=self._now(),
                 activity_id=fact.activity_id,
+                maintenance=told_in(fact),
             )
             self.recent.add(fact.activity_id)
         elif isinstance(fact, AlertReset):
@@ -165,6 +193,8 @@ class Intake:
         if kind is Meaning.ORGANIZATIONS:
             self._on_organizations()
         elif row.device_id is not None and kind is Meaning.DEVICE:
+            if row.status_code.startswith(MAINTENANCE_CODES):
+                self._directory.maintenance.changed(row.device_id)
             self._on_device(row.device_id, None)
         elif row.device_id is not None and kind is Meaning.DEVICE_DELETED:
             self._on_device(row.device_id, self._now())

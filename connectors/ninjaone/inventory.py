@@ -82,7 +82,7 @@ class Inventory:
             asked_at = self._now()
             listing = await self._client.devices_detailed()
             for row in listing.rows:
-                self._directory.take(row)
+                self._directory.take(row, asked_at=asked_at)
             self._directory.whole = self._directory.whole or listing.complete
         except BaseException:
             self._missing.clear()
@@ -130,7 +130,7 @@ class Inventory:
         row = await self._client.device(device_id)
         async with self._lock:
             if row is not None and row.approval_status == "APPROVED":
-                self._directory.take(row)
+                self._directory.take(row, asked_at=asked_at)
                 if row.organization_id is not None and not self._directory.organization_known(row.organization_id):
                     await self.look_at_organizations()
                 await self._publish_changed([row], asked_at)

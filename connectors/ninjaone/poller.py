@@ -9,7 +9,7 @@ above it is kept beside it and dropped by id.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import orjson
 
@@ -19,16 +19,18 @@ from connectors.ninjaone.client import ActivitiesRead, Listing, NinjaOneClient
 from connectors.ninjaone.conditions import Conditions
 from connectors.ninjaone.directory import Directory
 from connectors.ninjaone.intake import ACTIVITIES, Intake
-from connectors.ninjaone.translate import Meaning, alert_gone, alert_observed, concerns_us, meaning
+from connectors.ninjaone.maintenance import told_in
+from connectors.ninjaone.ordering import batches, beside_their_end
+from connectors.ninjaone.sightings import ALERTS, Sightings
+from connectors.ninjaone.translate import Meaning, alert_gone, concerns_us, meaning
 from connectors.ninjaone.unreadable import UnreadableRows
 from connectors.ports import Log, Now, Publication
 from schemas import topics
-from schemas.facts import AlertAcknowledged, AlertObserved, AlertReset, AlertTriggered
+from schemas.facts import AlertObserved
 from schemas.ninjaone import ActivityRow, AlertRow, RowError, milliseconds
 
 log = logging.getLogger(__name__)
 
-ALERTS = "/ninjaone/alerts"
 _CURSOR = "ninjaone.activities"
 #: How far, in ms of the vendor's clock, the cursor stays behind the newest activity.
 _OVERLAP_MS = 300_000
@@ -37,35 +39,6 @@ _PATIENCE = 5
 #: Failures that say nothing about the host's other lists: pages that do not add up, and an end point that answers 5xx.
 _OF_ONE_LIST = frozenset({Situation.BROKEN_BODY, Situation.SERVER_ERROR})
 _BATCH = 500
-_OF_AN_ALERT = frozenset({Meaning.TRIGGERED, Meaning.RESET})
-
-
-def beside_their_end(rows: Sequence[ActivityRow]) -> list[ActivityRow]:
-    """Activities in their order, but those of an alert that is over at the end of them stand right before its last one.
-
-    After hours without the vendor one read brings thousands. They are decided while later ones are still on their way,
-    so that an alert long over would open a ticket before its end is heard of; beside each other they are decided together.
-    Nothing is waited for: an alert that is over needs nobody. What is still active keeps its place.
-    """
-    last = {row.series_uid: row for row in rows if row.series_uid and meaning(row) in _OF_AN_ALERT}
-    over = {uid: row.id for uid, row in last.items() if meaning(row) is Meaning.RESET}
-    return sorted(rows, key=lambda row: (over.get(row.series_uid or "", row.id), row.id))
-
-
-def _batches(publications: Sequence[Publication]) -> Iterator[Sequence[Publication]]:
-    """About 500 at a time, and what stands beside each other of one alert together."""
-    start = 0
-    while start < len(publications):
-        end = min(start + _BATCH, len(publications))
-        while end < len(publications) and _alert(publications[end]) == _alert(publications[end - 1]) != "":
-            end += 1
-        yield publications[start:end]
-        start = end
-
-
-def _alert(publication: Publication) -> str:
-    fact = publication.fact
-    return fact.uid if isinstance(fact, AlertTriggered | AlertReset | AlertAcknowledged) else ""
 
 
 class AlertPoller:
@@ -88,6 +61,7 @@ class AlertPoller:
         self._conditions = conditions
         self._book = book
         self._intake = intake
+        self._sightings = Sightings(directory=directory, book=book, intake=intake, now=now)
         self._log = log_
         self._now = now
         self._backfill = backfill
@@ -224,6 +198,7 @@ class AlertPoller:
         """Publish the activities, oldest first; returns the ids of those that must wait for a later round."""
         pending: set[int] = set()
         ready: list[Publication] = []
+        await self._directory.maintenance.look(row.device_id for row in rows if meaning(row) is Meaning.TRIGGERED)
         for row in beside_their_end(rows):
             try:
                 publication = await self._publication(row)
@@ -256,7 +231,7 @@ class AlertPoller:
         self._intake.recent.add(row.id)
 
     async def _publish(self, publications: Sequence[Publication]) -> None:
-        for batch in _batches(publications):
+        for batch in batches(publications, _BATCH):
             await self._log.publish(batch)
             for publication in batch:
                 self._intake.published(publication)
@@ -265,6 +240,7 @@ class AlertPoller:
         """What the list says against what was told: sightings and disappearances."""
         await self._unreadable["alerts"].report(listing.unreadable)
         await self._publish_sightings(listing.rows, asked_at, failures)
+        await self._publish_changed_maintenance(listing.rows, failures)
         if not listing.complete:
             self._book.forget_missing()
             return
@@ -293,9 +269,10 @@ class AlertPoller:
         self._unexplained = {row.uid for row in news} - {row.uid for row in due}
         named = [row for row in rows if self._book.has_news_of_ticket(row.uid, row.psa_ticket_id)]
         ready: list[Publication] = []
+        await self._directory.maintenance.look(row.device_id for row in due)
         for row in [*due, *named]:
             try:
-                ready.append(await self._sighting(row, again_at=asked_at if row.uid in back else None))
+                ready.append(await self._sightings.of(row, again_at=asked_at if row.uid in back else None))
             except CallFailed as failure:
                 failures.append(failure)
                 self._unexplained.add(row.uid)
@@ -305,18 +282,23 @@ class AlertPoller:
         for publication in ready:
             fact = publication.fact
             if isinstance(fact, AlertObserved):
-                self._book.raised(fact.uid, fact.subject, raised_at=fact.raised_at, known_at=self._now(), told=told)
+                self._book.raised(
+                    fact.uid,
+                    fact.subject,
+                    raised_at=fact.raised_at,
+                    known_at=self._now(),
+                    told=told,
+                    maintenance=told_in(fact) if told else None,
+                )
                 if fact.psa_ticket_id is not None:
                     self._book.names_ticket(fact.uid, fact.psa_ticket_id)
 
-    async def _sighting(self, row: AlertRow, *, again_at: int | None) -> Publication:
-        subject = await self._directory.subject(
-            device_id=row.device_id,
-            seen=row.device,
-            organization_id=row.organization_id,
-            location_id=row.location_id,
-        )
-        return alert_observed(row, subject, source=ALERTS, again_at=again_at)
+    async def _publish_changed_maintenance(self, rows: Sequence[AlertRow], failures: list[CallFailed]) -> None:
+        ready = await self._sightings.of_changed_maintenance(rows, failures)
+        await self._publish(ready)
+        for publication in ready:
+            if isinstance(publication.fact, AlertObserved):
+                self._book.maintenance_told(publication.fact.uid, told_in(publication.fact))
 
     def _is_due(self, row: AlertRow, *, back: bool) -> bool:
         """Whether an alert that nothing told of shall be told from the list.

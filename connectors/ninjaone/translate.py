@@ -7,8 +7,10 @@ activity publish the same event.
 from __future__ import annotations
 
 from enum import Enum
+from typing import Any
 
 from connectors.ninjaone.conditions import Condition
+from connectors.ninjaone.maintenance import Maintenance
 from connectors.ports import Publication
 from schemas import topics
 from schemas.facts import AlertAcknowledged, AlertGone, AlertObserved, AlertReset, AlertTriggered, Subject
@@ -33,6 +35,9 @@ class Meaning(Enum):
 _RAISING = frozenset({"CONDITION", "MONITOR", "SYSTEM"})
 _ENDING = _RAISING | {"PSA"}
 _ENDED = frozenset({"RESET", "DISABLED", "RESET_BY_PSA_TICKET_CALLBACK"})
+#: ``MAINTENANCE_MODE_CONFIGURED``, ``_DELETED``, ``_FAILED``, ...: in the status codes of a public client, not in the
+#: vendor's document; nothing rests on their being written.
+MAINTENANCE_CODES = "MAINTENANCE_MODE_"
 _DELETED = frozenset({"NODE_DELETED", "REJECTED_NODE_DELETED", "NODE_MANUALLY_REJECTED", "NODE_AUTOMATICALLY_REJECTED"})
 
 
@@ -51,7 +56,7 @@ def meaning(row: ActivityRow) -> Meaning:
         return Meaning.NOTHING
     if code in _DELETED:
         return Meaning.DEVICE_DELETED
-    return Meaning.DEVICE if code.startswith("NODE_") else Meaning.NOTHING
+    return Meaning.DEVICE if code.startswith(("NODE_", MAINTENANCE_CODES)) else Meaning.NOTHING
 
 
 def concerns_us(row: ActivityRow) -> bool:
@@ -59,8 +64,16 @@ def concerns_us(row: ActivityRow) -> bool:
     return meaning(row) is not Meaning.NOTHING
 
 
-def alert_triggered(row: ActivityRow, uid: str, subject: Subject, condition: Condition, *, source: str) -> Publication:
-    """A TRIGGERED activity as a publication; ``uid`` is its series."""
+def alert_triggered(
+    row: ActivityRow,
+    uid: str,
+    subject: Subject,
+    condition: Condition,
+    *,
+    source: str,
+    maintenance: Maintenance | None = None,
+) -> Publication:
+    """A TRIGGERED activity as a publication; ``uid`` is its series, ``maintenance`` what there is to tell of its device's."""
     time = _time(row.activity_time)
     fact = AlertTriggered(
         uid=uid,
@@ -75,6 +88,7 @@ def alert_triggered(row: ActivityRow, uid: str, subject: Subject, condition: Con
         message=row.message,
         severity=row.severity or condition.severity or "NONE",
         priority=row.priority or condition.priority or "NONE",
+        **_told(maintenance),
     )
     return Publication(
         topic=topics.NINJAONE_ALERTS,
@@ -116,10 +130,19 @@ def alert_acknowledged(row: ActivityRow, uid: str, subject: Subject, *, source: 
     )
 
 
-def alert_observed(row: AlertRow, subject: Subject, *, source: str, again_at: int | None = None) -> Publication:
+def alert_observed(
+    row: AlertRow,
+    subject: Subject,
+    *,
+    source: str,
+    again_at: int | None = None,
+    maintenance: Maintenance | None = None,
+    changed: bool = False,
+) -> Publication:
     """A row of the list of active alerts; ``createTime`` tells a second raising of the same uid from the first.
 
     ``again_at`` (epoch ms) is when an alert that was told as over was found active after all: that is its raising then.
+    ``changed``: the alert is known, and told only because its device's ``maintenance`` is another than it was told in.
     """
     time = again_at or _time(row.create_time if row.create_time is not None else row.update_time)
     fact = AlertObserved(
@@ -135,13 +158,15 @@ def alert_observed(row: AlertRow, subject: Subject, *, source: str, again_at: in
         severity=row.severity or "NONE",
         priority=row.priority or "NONE",
         psa_ticket_id=row.psa_ticket_id or None,
+        **_told(maintenance),
     )
     # A ticket that shows later at the same alert is news, so it is part of the identity.
     named = ("psa", row.psa_ticket_id) if row.psa_ticket_id else ()
+    seen = [maintenance.seen_at] if changed and maintenance else []
     return Publication(
         topic=topics.NINJAONE_ALERTS,
         key=subject.key,
-        id=derived_id("ninjaone", "alert-list", row.uid, time, *named),
+        id=derived_id("ninjaone", "alert-list", row.uid, time, *named, *seen),
         source=source,
         time=time,
         fact=fact,
@@ -162,6 +187,16 @@ def alert_gone(uid: str, subject: Subject, *, gone_at: int, device_removed: bool
         time=gone_at,
         fact=fact,
     )
+
+
+def _told(maintenance: Maintenance | None) -> dict[str, Any]:
+    if maintenance is None:
+        return {}
+    return {
+        "in_maintenance": maintenance.active,
+        "maintenance_ends_at": maintenance.ends_at,
+        "maintenance_seen_at": maintenance.seen_at,
+    }
 
 
 def _time(seconds: float | None) -> int:

@@ -175,8 +175,8 @@ class ChangesApi:
             raise ApiError(400, f"role {changes['nodeRoleId']} does not exist")
 
 
-#: Changes that happen by themselves; no activity tells of them.
-_SILENT = frozenset({"offline", "lastContact", "lastUpdate", "lastLoggedInUser"})
+#: Changes that happen by themselves, and maintenance: no activity that the reference names tells of them.
+_SILENT = frozenset({"offline", "lastContact", "lastUpdate", "lastLoggedInUser", "maintenance"})
 
 
 def change_device(store: Store, emit: Emit, device: Device, changes: Row, *, by: By, push: bool = True) -> None:

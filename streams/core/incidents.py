@@ -23,7 +23,7 @@ from schemas.facts import (
     TimerFired,
 )
 from streams.core import documents
-from streams.core.alerts import Alert, alive, stored, trigger_alive
+from streams.core.alerts import Alert, alive, restored, stored, trigger_alive
 from streams.core.context import Context
 from streams.core.decision import Decision, Draft
 from streams.core.documents import Body, copy_of
@@ -35,6 +35,7 @@ from streams.core.reconcile import reconcile, repeat, rule_of
 from streams.core.settlements import command_settled, item_settled, timer_fired
 from streams.core.takeover import patch_of, ticket_named
 from streams.core.tickets import incident_of, ticket_observed
+from streams.core.waiting import newer_maintenance, with_maintenance
 
 AGENT = "incidents"
 
@@ -120,14 +121,15 @@ def _sighted(draft: Draft, context: Context, fact: AlertTriggered | AlertObserve
         if named:
             return _ticket_shows(draft, context, fact)
         # The list and the activity tell of one and the same raising.
-        return draft.reason("Duplicate", uid, "known from the list of active alerts and from an activity")
+        detail = "known from the list of active alerts and from an activity"
+        return _told_again(draft, context, uid, alert, fact, detail)
     return _raised_again(draft, context, uid, alert, fact)
 
 
 def _known_from_list(draft: Draft, context: Context, alert: Alert, fact: AlertObserved) -> None:
     named = patch_of(alert, fact)
     if not named or not alert.get("active"):
-        return draft.reason("Duplicate", fact.uid)
+        return _told_again(draft, context, fact.uid, alert, fact)
     draft.change("TicketNamed", named, "alerts", fact.uid)
     return _ticket_shows(draft, context, fact)
 
@@ -139,6 +141,20 @@ def _ticket_shows(draft: Draft, context: Context, fact: AlertFact) -> None:
         return place(draft, context, fact)
     ticket_named(draft, rule_of(draft, context, fact), fact)
     return reconcile(draft, context, alert.get("incident", ""))
+
+
+def _told_again(draft: Draft, context: Context, uid: str, alert: Alert, fact: AlertFact, detail: str = "") -> None:
+    """A raising that is known. Where the alert waits, the newest word about its device's maintenance mode counts."""
+    if not alert.get("active") or not newer_maintenance(alert, fact):
+        return draft.reason("Duplicate", uid, detail)
+    return _maintenance_changed(draft, context, uid, with_maintenance(restored(alert["fact"]), fact))
+
+
+def _maintenance_changed(draft: Draft, context: Context, uid: str, fact: AlertFact) -> None:
+    draft.change("MaintenanceSeen", {"fact": stored(fact)}, "alerts", uid)
+    if draft.body["alerts"][uid].get("wait", {}).get("for") == "window":
+        # It is over, or ends at another time: what waits for it looks for its place again.
+        place(draft, context, fact)
 
 
 def _never_active(draft: Draft, uid: str, alert: Alert, fact: AlertFact) -> None:
@@ -156,6 +172,10 @@ def _raised_again(draft: Draft, context: Context, uid: str, alert: Alert, fact: 
         return draft.reason(alert["reason"], uid, alert.get("detail", ""))
     if external_id is None:
         # Parked, held or suppressed: its latest text is what its ticket will say.
+        if newer_maintenance(alert, fact):
+            return _maintenance_changed(draft, context, uid, fact)
+        if "maintenance_seen_at" in alert.get("fact", {}):
+            fact = with_maintenance(fact, restored(alert["fact"]))
         draft.change("AlertTextKept", {"fact": stored(fact)}, "alerts", uid)
         return draft.reason(f"Still{alert['disposition'].capitalize()}", uid, alert["reason"])
     if "ordered" in alert:

@@ -52,6 +52,23 @@ def suppressed(draft: Draft, context: Context, fact: AlertFact) -> bool:
     return True
 
 
+def newer_maintenance(alert: Alert, fact: AlertFact) -> bool:
+    """Whether a sighting of an alert that has no place yet was made later than what is known of its maintenance mode."""
+    known = alert.get("fact", {}).get("maintenance_seen_at", -1)
+    return "fact" in alert and fact.maintenance_seen_at is not None and fact.maintenance_seen_at > known
+
+
+def with_maintenance(text: AlertFact, mode: AlertFact) -> AlertFact:
+    """A sighting as it is, but with another's word about the maintenance mode."""
+    return text.model_copy(
+        update={
+            "in_maintenance": mode.in_maintenance,
+            "maintenance_ends_at": mode.maintenance_ends_at,
+            "maintenance_seen_at": mode.maintenance_seen_at,
+        }
+    )
+
+
 def held(draft: Draft, rule: Rule, fact: AlertFact) -> bool:
     """Hold an alert back that would open a ticket, as its rule says; says whether it did."""
     if not rule.hold_ms or "held" in draft.body["alerts"][fact.uid]:

@@ -154,5 +154,6 @@ def check_closing_order(reading: Reading) -> Iterator[Finding]:
         kind, incident = type(command.event.data).__name__, command.event.data.incident
         if kind in ("CreateTicket", "AdoptTicket"):
             opened.add(incident)
-        elif kind == "CompleteTicket" and incident not in opened:
-            yield Finding("CloseBeforeCreate", str(incident), f"{command.place} completes what nobody ordered opened")
+        elif kind in ("CompleteTicket", "ReopenTicket") and incident not in opened:
+            detail = f"{command.place} is a {kind}, and nobody had ordered a ticket opened"
+            yield Finding("CloseBeforeCreate", str(incident), detail)

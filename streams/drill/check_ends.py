@@ -14,7 +14,9 @@ from streams.drill.check_connections import waiting_topics
 from streams.drill.check_effects import tickets_by_incident
 from streams.drill.finding import Finding
 from streams.drill.reading import Reading
-from streams.drill.vendors import Alert, Ticket, alerts_of
+from streams.drill.rules import Rules
+from streams.drill.stories import Stories
+from streams.drill.vendors import Alert, Ticket, alerts_of, touches_of
 
 #: Dispositions of an alert that a ticket stands for.
 _WITH_TICKET = frozenset({"ticketed", "appended"})
@@ -49,6 +51,8 @@ def check_ends(reading: Reading) -> Iterator[Finding]:
 
 class _Sides:
     def __init__(self, reading: Reading) -> None:
+        self._evidence = reading.evidence
+        self._stories, self._rules = Stories(reading), Rules(reading)
         self.alerts = alerts_of(reading.evidence)
         self.tickets = tickets_by_incident(reading)
         self.known: dict[str, Mapping[str, Any]] = {}
@@ -97,11 +101,20 @@ class _Sides:
         still_active = [
             uid for uid in members if (alert := self.alerts.get(uid)) and alert.active and self._belongs(uid, incident)
         ]
-        # A technician's reopening is not undone, and a closing that Autotask refused is parked with its reason.
-        excused = "parked" in known or any(ticket.reopened_by_technician for ticket in tickets)
+        # A technician's reopening is not undone, a closing that Autotask refused is parked with its reason, and a rule may
+        # leave a ticket to the technician who worked on it.
+        excused = "parked" in known or any(
+            ticket.reopened_by_technician or (ticket.is_open and self._is_left(ticket)) for ticket in tickets
+        )
         if not still_active and not excused:
             number = next(ticket.id for ticket in tickets if ticket.is_open)
             yield Finding("MissedClose", incident, f"ticket {number} is open, none of its alerts is active")
+
+    def _is_left(self, ticket: Ticket) -> bool:
+        """Whether a technician worked on a ticket whose rule leaves such tickets open."""
+        sighting = self._stories.known(ticket.external_id, None).sighting
+        asked = self._rules.lifecycle(sighting, self._rules.last) if sighting is not None else None
+        return (asked or {}).get("close_if") == "untouched" and bool(touches_of(self._evidence, ticket.id))
 
     def _belongs(self, uid: str, incident: str) -> bool:
         return self.known.get(uid, {}).get("incident") == incident

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 
-from schemas.commands import AdoptTicket, CreateTicket
+from schemas.commands import AdoptTicket, CreateTicket, ReopenTicket
 from schemas.topics import DEAD_LETTERS
 from streams.drill.check_audit import check_chains, check_replay
 from streams.drill.check_connections import calls_of, check_closed, check_limits
@@ -24,6 +24,7 @@ from streams.drill.check_delivery import (
 )
 from streams.drill.check_effects import check_items, check_resets, check_tickets, healed, tickets_by_incident
 from streams.drill.check_ends import check_alerts, check_ends
+from streams.drill.check_lifecycle import check_lifecycle, check_waiting
 from streams.drill.evidence import Evidence
 from streams.drill.finding import KINDS, LOST, Finding, Report
 from streams.drill.reading import Reading
@@ -44,6 +45,8 @@ CHECKS: tuple[Callable[[Reading], Iterator[Finding]], ...] = (
     check_resets,
     check_items,
     check_ends,
+    check_lifecycle,
+    check_waiting,
     check_chains,
     check_replay,
     check_closed,
@@ -74,6 +77,8 @@ def _counts(reading: Reading, findings: tuple[Finding, ...]) -> Mapping[str, int
         "incidents": len(opened),
         "tickets": sum(len(rows) for rows in tickets.values()),
         "tickets_open": sum(ticket.is_open for rows in tickets.values() for ticket in rows),
+        "reopened": sum(isinstance(command.event.data, ReopenTicket) for command in reading.commands),
+        **_ever(reading),
         "alerts_reset": sum(len(alert.reset_by_us) for alert in alerts_of(evidence).values()),
         "commands": len(commands),
         "settled": len(commands & set(reading.settlements)),
@@ -88,3 +93,14 @@ def _counts(reading: Reading, findings: tuple[Finding, ...]) -> Mapping[str, int
         "calls_autotask": len(calls_of(reading, "autotask")),
         "findings": len(findings),
     }
+
+
+def _ever(reading: Reading) -> dict[str, int]:
+    """How many alerts were ever held, suppressed, or over in a ticket that was left to its technician."""
+    seen: dict[str, set[str]] = {"held": set(), "suppressed": set(), "left_open": set()}
+    for decided in reading.decided:
+        for uid, (disposition, reason) in decided.document["decision"].get("dispositions", {}).items():
+            name = "left_open" if reason == "TouchedByTechnician" else disposition
+            if name in seen:
+                seen[name].add(uid)
+    return {name: len(uids) for name, uids in seen.items()}

@@ -25,6 +25,7 @@ KINDS: Mapping[str, str] = {
     "DoubledTicket": "an incident has two tickets, and no healing made it one",
     "TwoOpenTickets": "at some moment an incident had two open tickets, and no healing is recorded",
     "DoubledItem": "a device has two active configuration items",
+    "NewInsteadOfReopened": "a condition came back in the time of its rule, and got a new ticket instead of its own",
     "CompletedTwice": "we completed a ticket that we had completed, with nothing between",
     "ResetTwice": "we reset an alert that we had reset, with nothing between",
     # Out of order.
@@ -41,6 +42,11 @@ KINDS: Mapping[str, str] = {
     "ChangedCommand": "a command has other bytes than its decision says",
     "UnknownSettlement": "a settlement of a command that was never issued",
     "UnaskedTicket": "we created a ticket that no command asks for",
+    "UnaskedReopening": "we reopened a ticket that no command asks to be reopened",
+    # Against the rule of the ticket's life.
+    "NeedlessTicket": "a ticket was made for an alert that was known to be over: reset within its hold, or before",
+    "TouchedCompleted": "we completed a ticket that a technician had worked on, where the rule leaves it open",
+    "ForgottenAlert": "an alert is active and held back, and what it waits for is over",
     # Nothing is silently dropped.
     "NoReason": "a decision, or the disposition of an active alert, gives no reason",
     "ActiveAlertClosed": "an alert is active in NinjaOne and over for us",
@@ -74,6 +80,7 @@ LOST = frozenset(
         "MissedReset",
         "UnsettledCommand",
         "GapInFacts",
+        "ForgottenAlert",
     }
 )
 

@@ -16,6 +16,8 @@ from typing import Any
 from connectors.sandbox.remote import SandboxRefused
 from streams.demo.tally import is_complete, our_tickets
 from streams.demo.theatre import Theatre
+from streams.drill.load_lifecycle import LifecycleLoad
+from streams.drill.policy import EACH, HELD, SETTLES, UNTOUCHED
 
 Row = dict[str, Any]
 
@@ -24,12 +26,14 @@ PER_SECOND = 4.0
 #: A row of the simulators' history is never needed here; no history has this number.
 _NO_HISTORY = 1_000_000_000
 
-_CONDITIONS = (
-    ("AGENT_OFFLINE", "The agent is offline", "CRITICAL"),
-    ("CONDITION_AGENT_CPU", "CPU above 95 %", "MAJOR"),
-    ("CONDITION_AGENT_MEMORY", "Memory above 90 %", "MINOR"),
-    ("CONDITION_AGENT_DISK_FREE_SPACE", "Disk C: below 10 %", "MODERATE"),
-)
+#: By source type: one that no rule of the drill's policy names, and those of its rules.
+_CONDITIONS = {
+    "CONDITION_AGENT_CPU": ("CPU above 95 %", "MAJOR"),
+    HELD: ("The agent is offline", "CRITICAL"),
+    SETTLES: ("Memory above 90 %", "MINOR"),
+    EACH: ("Service Spooler is stopped", "MAJOR"),
+    UNTOUCHED: ("Disk C: below 10 %", "MODERATE"),
+}
 
 
 class Load:
@@ -41,12 +45,20 @@ class Load:
         self._ninja, self._psa = theatre.ninja, theatre.psa
         self._source = random.Random(f"lockstep load {seed}")
         self._per_second = per_second
-        self._raised: list[str] = []
+        self._lives = LifecycleLoad(
+            self._ninja, self._psa, clock=theatre.clock, source=self._source, raise_alert=self._raise
+        )
+        #: (uid, device, source type) of every alert that was raised here.
+        self._raised: list[tuple[str, int, str]] = []
         self._devices: list[Row] = []
         self._organizations: list[int] = []
         self._kinds: dict[str, tuple[int, Callable[[], Awaitable[bool]]]] = {
-            "alert": (52, self._alert),
+            "alert": (40, self._alert),
             "clear": (18, self._clear),
+            "flap": (6, self._flap),
+            "come_back": (8, self._lives.come_back),
+            "touch": (4, self._lives.touch),
+            "maintenance": (3, self._maintain),
             "repeat": (6, self._repeat),
             "complete": (8, self._complete),
             "reopen": (3, self._reopen),
@@ -79,6 +91,7 @@ class Load:
             due += self._source.expovariate(self._per_second)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), max(due - loop.time(), 0.001))
+        await self._lives.finish()
 
     async def close_up(self) -> None:
         """The end of a shift: a third of the active alerts are over, and a third of the open tickets are completed."""
@@ -105,29 +118,47 @@ class Load:
 
     async def _alert(self) -> bool:
         device = self._source.choice(self._devices)
-        kind, message, severity = self._source.choice(_CONDITIONS)
+        await self._raise(device["id"], self._source.choice(list(_CONDITIONS)))
+        return True
+
+    async def _raise(self, device: int, kind: str) -> str:
+        message, severity = _CONDITIONS[kind]
         # One in eight comes by poll only, as if the vendor had forgotten to call.
         push = self._source.random() > 0.125
         answer = await self._ninja.post(
-            "alerts", deviceId=device["id"], sourceType=kind, message=message, severity=severity, push=push
+            "alerts", deviceId=device, sourceType=kind, message=message, severity=severity, push=push
         )
-        self._raised.append(answer["uid"])
-        return True
+        self._raised.append((answer["uid"], device, kind))
+        return str(answer["uid"])
 
     async def _clear(self) -> bool:
-        return await self._with_an_alert("clear", push=self._source.random() > 0.125)
+        found = self._an_alert()
+        if found is None:
+            return False
+        uid, device, kind = found
+        await self._ninja.post(f"alerts/{uid}/clear", push=self._source.random() > 0.125)
+        self._lives.cleared(device, kind)
+        return True
 
     async def _repeat(self) -> bool:
-        return await self._with_an_alert("repeat")
-
-    async def _with_an_alert(self, what: str, **body: Any) -> bool:
-        if not self._raised:
+        found = self._an_alert()
+        if found is None:
             return False
+        await self._ninja.post(f"alerts/{found[0]}/repeat")
+        return True
+
+    async def _flap(self) -> bool:
+        return await self._lives.flap(self._source.choice(self._devices)["id"])
+
+    async def _maintain(self) -> bool:
+        return await self._lives.maintain(self._source.choice(self._devices)["id"])
+
+    def _an_alert(self) -> tuple[str, int, str] | None:
+        if not self._raised:
+            return None
         # Mostly recent ones: those are active still, and their tickets may just be under way.
         place = max(len(self._raised) - 1 - int(self._source.expovariate(0.1)), 0)
-        uid = self._raised[place]
-        await self._ninja.post(f"alerts/{uid}/{what}", **body)
-        return True
+        return self._raised[place]
 
     async def _complete(self) -> bool:
         return await self._with_a_ticket("complete", complete=False)

@@ -17,8 +17,9 @@ from streams.kafka_options import KafkaOptions
 from streams.log import LogError
 from streams.readers import ReadError, end_offsets, read_all
 
-#: Pollers come round every 2 s; what they bring is decided and written within one more second.
-SILENCE_S = 4.0
+#: Pollers come round every 2 s, what they bring is decided within one more second, and a hold or a settling time of the
+#: drill's policy (3 s) may follow before anything is written.
+SILENCE_S = 7.0
 #: What a client of ours raises while a killed broker is not back.
 KAFKA_IS_AWAY = (ReadError, LogError, KafkaError, OSError)
 

@@ -175,6 +175,14 @@ class Reading:
         """Every command, in the order of its topic."""
         return [CommandAt(place, found, raw) for place, found, raw in self._commands if isinstance(found, Event)]
 
+    def incident_of(self, command_id: str) -> str:
+        """The incident of a command by its id; empty where the command is missing, or belongs to none."""
+        return self._incident_by_id.get(command_id, "")
+
+    @cached_property
+    def _incident_by_id(self) -> dict[str, str]:
+        return {c.event.envelope.id: c.event.data.incident or "" for c in self.commands}
+
     @cached_property
     def decided(self) -> list[Decided]:
         """Every audit record that is JSON of the right shape, in the order of its partition."""

@@ -17,6 +17,7 @@ from streams.demo.theatre import StoryFailed, Theatre, until
 from streams.drill.faults import FAULTS
 from streams.drill.judging import judge
 from streams.drill.load import Load
+from streams.drill.policy import drill_policy
 from streams.drill.quiet import KAFKA_IS_AWAY, until_quiet
 from streams.drill.report import DrillResult
 from streams.drill.scene import Scene
@@ -35,6 +36,8 @@ READY_WITHIN_S, QUIET_WITHIN_S = 180.0, 270.0
 TELLING, LAST_WORDS = ("connectors", "executor", "worker-1", "worker-2"), 3
 #: An hour, for the deliveries that come an hour late; a second look after an unknown create comes ten minutes after it.
 LATE_S = 3600.0
+#: For how much of the drill the policy's maintenance window lasts; what fires in it is in front of the rest then.
+WINDOW_SHARE = 0.4
 
 #: What differs from an installation as it comes: polls are frequent, so that minutes are enough to see what they find;
 #: a look-up follows 2 s after an attempt of unknown outcome (15 s) since the simulators show a row at once.
@@ -61,6 +64,7 @@ async def drill(
     async with theatre:
         (folder / "schedule.jsonl").write_text(lines(schedule), encoding="utf-8")
         await _prepare(theatre)
+        await _publish_policy(theatre, seconds)
         told(f"everything runs; {len(schedule)} faults in {seconds:g} s")
         scene, load = Scene(theatre, told), Load(theatre, seed)
         injected = await _play(scene, load, schedule, seconds)
@@ -109,6 +113,18 @@ async def _prepare(theatre: Theatre) -> None:
         return len(our_items(await theatre.psa.get("state"))) >= DEVICES // 2
 
     await until("the devices become configuration items", most_are_known, seconds=READY_WITHIN_S)
+
+
+async def _publish_policy(theatre: Theatre, seconds: float) -> None:
+    """The drill's own policy, with a maintenance window over the first part of the drill for one organization."""
+    organizations = {device["organizationId"] for device in (await theatre.ninja.get("state"))["devices"]}
+    now = theatre.clock.now()
+    ends = now + round(seconds * 1000 * WINDOW_SHARE)
+    policy = drill_policy(organization=min(organizations), begins=now - 60_000, ends=ends)
+    (theatre.folder / "policy.yaml").write_text(policy, encoding="utf-8")
+    code, said = await theatre.lockstep("policy", "publish")
+    if code:
+        raise StoryFailed(f"the drill's policy was not published: {said}")
 
 
 async def _play(scene: Scene, load: Load, schedule: Sequence[Planned], seconds: float) -> Counter[str]:

@@ -14,12 +14,16 @@ Row = Mapping[str, Any]
 
 
 class Moment(NamedTuple):
-    """One change of a ticket: ``is_open`` is how it left the ticket, ``by`` is ``api`` (we), ``control`` or ``vendor``."""
+    """One change of a ticket: ``is_open`` is how it left the ticket, ``by`` is ``api`` (we), ``control`` or ``vendor``.
+
+    ``t`` is the sandbox's clock (epoch seconds).
+    """
 
     seq: int
     by: str
     what: str
     is_open: bool
+    t: float
 
 
 @dataclass(slots=True)
@@ -63,8 +67,20 @@ def tickets_of(evidence: Evidence) -> list[Ticket]:
             ticket = found[row["id"]] = Ticket(row["id"], str(external_id))
         was_open = ticket.moments[-1].is_open if ticket.moments else True
         complete = after["completedDate"] is not None if "completedDate" in after else not was_open
-        ticket.moments.append(Moment(row["seq"], row["by"], row["what"], row["what"] != "Deleted" and not complete))
+        is_open = row["what"] != "Deleted" and not complete
+        ticket.moments.append(Moment(row["seq"], row["by"], row["what"], is_open, row["t"]))
     return list(found.values())
+
+
+def touches_of(evidence: Evidence, ticket_id: int) -> list[tuple[int, float]]:
+    """Number and time of every row of the history in which a technician wrote a note or booked time on a ticket."""
+    return [
+        (row["seq"], row["t"])
+        for row in evidence.autotask["history"]
+        if row["entity"] in ("TicketNotes", "TimeEntries")
+        and row["by"] == "control"
+        and (row.get("after") or {}).get("ticketID") == ticket_id
+    ]
 
 
 def _later_id(evidence: Evidence, ticket_id: int) -> str | None:

@@ -540,6 +540,22 @@ class TestWriting:
             assert (await it.api.delete("/v2/device/1001/maintenance")).status_code == 204
             assert "maintenance" not in (await it.rows("device/1001"))
 
+    async def test_maintenance_that_is_set_by_control_shows_everywhere_and_writes_no_activity(self) -> None:
+        async with lab() as it:
+            now = (await it.control("GET", "clock"))["now"]
+            await it.setting(alert_device="present")
+            await it.alert(deviceId=1001)
+            before = (await it.rows("activities"))["lastActivityId"]
+            await it.control("PATCH", "devices/1001", {"maintenance": {"start": now + 60, "end": now + 600}})
+            assert (await it.rows("device/1001"))["maintenance"]["status"] == "PENDING"
+            await it.control("POST", "clock", {"advance": 61})
+            filtered = await it.rows("devices", df="id in (1001,1002)")
+            assert [row.get("maintenance", {}).get("status") for row in filtered] == ["IN_MAINTENANCE", None]
+            assert (await it.rows("alerts"))[0]["device"]["maintenance"]["end"] == now + 600
+            await it.control("PATCH", "devices/1001", {"maintenance": None})
+            assert "maintenance" not in (await it.rows("device/1001"))
+            assert (await it.rows("activities"))["lastActivityId"] == before
+
     @pytest.mark.parametrize("body", [{}, {"disabledFeatures": ["X"], "end": 1}, {"disabledFeatures": ["ALERTS"]}])
     async def test_a_maintenance_without_features_or_end_is_a_400(self, body: object) -> None:
         async with lab() as it:

@@ -57,6 +57,8 @@ class Vendors:
         self.executed: set[str] = set()
         self.tells_assignments = True
         self.refuses_reopenings = False
+        #: What a fact of an alert says of the device's maintenance mode.
+        self.maintenance: dict[str, Any] = {}
 
     def tick(self) -> int:
         self.clock += 1000
@@ -66,11 +68,12 @@ class Vendors:
         self.activity += 1
         self.raised.add(uid)
         at = self.tick()
-        facts: list[Fact] = [triggered(self.activity, uid, at, alert_subject=CONDITIONS[uid])]
+        more = {"alert_subject": CONDITIONS[uid], **self.maintenance}
+        facts: list[Fact] = [triggered(self.activity, uid, at, **more)]
         if uid not in self.active:
             self.active[uid] = at
             if listed:
-                facts.append(observed(uid, at, alert_subject=CONDITIONS[uid]))
+                facts.append(observed(uid, at, **more))
         return facts
 
     def clear_alert(self, uid: str) -> list[Fact]:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import rule
 
-from tests.core.spec import START
-from tests.core.test_convergence import AnyOrder
+from tests.core.spec import START, observed
+from tests.core.test_convergence import CONDITIONS, AnyOrder
 
 _FAST = settings(
     max_examples=50,
@@ -106,6 +108,29 @@ class InMaintenance(AnyOrder):
     ]
 
 
+class InNinjaOnesMaintenance(AnyOrder):
+    """NinjaOne's own maintenance mode begins, ends early and gets other ends."""
+
+    @rule(seconds=st.sampled_from([0, 5, 20, None]))
+    def the_maintenance_mode_changes(self, seconds: int | None) -> None:
+        """``None``: it has no end; 0: it is switched off. The connector tells every active alert of it anew."""
+        at = self.vendors.tick()
+        self.vendors.maintenance = {
+            "in_maintenance": seconds != 0,
+            "maintenance_ends_at": at + seconds * 1000 if seconds else None,
+            "maintenance_seen_at": at,
+        }
+        for uid, raised in self.vendors.active.items():
+            self.on_the_way.append(observed(uid, raised, alert_subject=CONDITIONS[uid], **self.vendors.maintenance))
+
+
+class InNinjaOnesMaintenanceWithHold(InNinjaOnesMaintenance):
+    """The same with alerts that are held afterwards, and the policy's windows besides."""
+
+    lifecycle: ClassVar[dict[str, Any]] = {"hold": "3s", "settle": _SHORT}
+    maintenance = InMaintenance.maintenance
+
+
 class Everything(InMaintenance):
     """All of it at once."""
 
@@ -136,6 +161,8 @@ TestUntouchedUnseen = UntouchedUnseen.TestCase
 TestNever = Never.TestCase
 TestOpeningOnly = OpeningOnly.TestCase
 TestInMaintenance = InMaintenance.TestCase
+TestInNinjaOnesMaintenance = InNinjaOnesMaintenance.TestCase
+TestInNinjaOnesMaintenanceWithHold = InNinjaOnesMaintenanceWithHold.TestCase
 TestEverything = Everything.TestCase
 for _case in [value for name, value in dict(globals()).items() if name.startswith("Test")]:
     _case.settings = _FAST

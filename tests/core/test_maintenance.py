@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from schemas.commands import CreateTicket
-from schemas.facts import TimerFired
+from schemas.facts import AlertObserved, TimerFired
 from streams.core.policy import PolicyError, parse_policy
 from streams.core.policy_maintenance import WeeklyWindow
 from streams.core.views import waiting_in
@@ -24,6 +24,7 @@ from tests.core.spec import (
     Scene,
     incidents,
     lifecycle,
+    observed,
     policy,
     reset,
     subject,
@@ -171,6 +172,78 @@ def test_ninjaones_own_maintenance_without_an_end_is_honoured_for_a_day() -> Non
     scene = incidents(triggered(at=START, in_maintenance=True))
     assert scene.fire().kinds == ["CreateTicket"]
     assert scene.now == START + DAY
+
+
+def seen(moment: int, until: int | None = None, **more: Any) -> AlertObserved:
+    """What the connector tells anew: the device's maintenance mode as seen at an instant; ``until`` 0 is none at all."""
+    mode = {"in_maintenance": until != 0, "maintenance_ends_at": until or None, "maintenance_seen_at": moment}
+    return observed(**mode, **more)
+
+
+def in_ninjaones(until: int | None = START + HOUR, **more: Any) -> Scene:
+    word = {"in_maintenance": True, "maintenance_ends_at": until, "maintenance_seen_at": START}
+    return incidents(triggered(**word), **more)
+
+
+def test_what_is_taken_out_of_maintenance_before_its_end_opens_at_once() -> None:
+    scene = in_ninjaones().later(MINUTE).when(seen(START + MINUTE, 0))
+    assert scene.kinds == ["CreateTicket"]
+    assert scene.disposition() == ("ticketed", "Opened")
+    assert scene.timers() == []
+
+
+@pytest.mark.parametrize("minutes", [30, 90])
+def test_a_maintenance_whose_end_is_moved_is_honoured_until_the_new_one(minutes: int) -> None:
+    scene = in_ninjaones().later(MINUTE).when(seen(START + MINUTE, START + minutes * MINUTE))
+    assert (scene.kinds, scene.disposition()) == ([], ("suppressed", "Maintenance:NinjaOne"))
+    assert scene.fire().kinds == ["CreateTicket"]
+    assert scene.now == START + minutes * MINUTE
+
+
+def test_an_older_word_about_the_maintenance_that_comes_late_does_not_count() -> None:
+    scene = in_ninjaones().when(seen(START + 2 * MINUTE, START + 2 * HOUR)).when(seen(START + MINUTE, 0))
+    assert (scene.kinds, scene.reasons) == ([], ["Duplicate"])
+    assert [at for at, _ in scene.timers()] == [START + 2 * HOUR]
+
+
+def test_the_end_that_is_told_before_the_alert_is_raised_counts_all_the_same() -> None:
+    scene = incidents(seen(START + MINUTE, 0))
+    word = {"in_maintenance": True, "maintenance_ends_at": START + HOUR, "maintenance_seen_at": START}
+    assert scene.kinds == ["CreateTicket"]
+    assert scene.when(triggered(**word)).reasons == ["Duplicate"]
+
+
+def test_a_word_about_the_maintenance_of_an_alert_that_has_its_ticket_changes_nothing() -> None:
+    scene = incidents(triggered()).settle("CreateTicket")
+    before = scene.body()
+    scene.when(seen(START + MINUTE, START + HOUR, at=START + 10_000))
+    assert (scene.kinds, scene.disposition()) == ([], ("ticketed", "Opened"))
+    assert {**scene.body()["alerts"][UID_A], "observed": None} == {**before["alerts"][UID_A], "observed": None}
+
+
+def test_an_alert_that_is_raised_again_in_maintenance_keeps_what_was_seen_of_it_and_its_latest_text() -> None:
+    scene = in_ninjaones().when(seen(START + MINUTE, START + 2 * HOUR)).when(triggered(11, message="1 % free"))
+    assert (scene.reasons, [at for at, _ in scene.timers()]) == (["StillSuppressed"], [START + 2 * HOUR])
+    (create,) = scene.fire().issued
+    assert isinstance(create, CreateTicket)
+    assert "1 % free" in create.description
+
+
+def test_an_alert_that_is_raised_again_out_of_maintenance_opens_at_once() -> None:
+    word = {"in_maintenance": False, "maintenance_seen_at": START + MINUTE}
+    assert in_ninjaones().when(triggered(11, **word)).kinds == ["CreateTicket"]
+
+
+def test_the_hold_of_an_alert_begins_when_its_maintenance_ends_early() -> None:
+    scene = in_ninjaones(**lifecycle(hold="5m")).later(MINUTE).when(seen(START + MINUTE, 0))
+    assert scene.disposition() == ("held", "Holding")
+    assert [at for at, _ in scene.timers()] == [scene.now + 5 * MINUTE]
+
+
+def test_the_policys_own_window_holds_what_ninjaone_lets_go() -> None:
+    scene = in_ninjaones(maintenance=[ONCE]).when(seen(START + MINUTE, 0))
+    assert scene.disposition() == ("suppressed", "Maintenance:move")
+    assert scene.fire().kinds == ["CreateTicket"]
 
 
 def test_what_is_held_back_is_listed_with_its_reason_and_its_end() -> None:

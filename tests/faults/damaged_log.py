@@ -163,15 +163,23 @@ def settled_by_nobodys_order(evidence: Evidence) -> Evidence:
 
 
 def closed_before_ordered_open(evidence: Evidence) -> Evidence:
+    return _swapped_with_its_opening(evidence, "CompleteTicket")
+
+
+def reopened_before_ordered_open(evidence: Evidence) -> Evidence:
+    return _swapped_with_its_opening(evidence, "ReopenTicket")
+
+
+def _swapped_with_its_opening(evidence: Evidence, kind: str) -> Evidence:
     rows = list(evidence.topics[TICKET_COMMANDS])
-    incident = _command("CompleteTicket").event.data.incident
+    incident = _command(kind).event.data.incident
     kinds = {
         type(c.event.data).__name__: c.place.offset
         for c in reading().commands
         if c.place.topic == TICKET_COMMANDS and c.event.data.incident == incident
     }
     by_offset = {raw.offset: place for place, raw in enumerate(rows)}
-    one, other = by_offset[kinds["CreateTicket"]], by_offset[kinds["CompleteTicket"]]
+    one, other = by_offset[kinds["CreateTicket"]], by_offset[kinds[kind]]
     rows[one], rows[other] = rows[other], rows[one]
     return topic_with(evidence, TICKET_COMMANDS, rows)
 

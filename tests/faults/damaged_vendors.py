@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from streams.drill.check_connections import closed_times
 from streams.drill.evidence import Evidence
-from streams.drill.vendors import alerts_of
+from streams.drill.vendors import alerts_of, touches_of
 from tests.faults.evidence_builder import (
     Row,
     autotask_with,
@@ -198,3 +198,86 @@ def too_many_threads(evidence: Evidence) -> Evidence:
 def over_the_hour(evidence: Evidence) -> Evidence:
     extra = call(_autotask_call("/Tickets"), seq=99_999, status=429, refusedWhy="hourly limit: 10000 of 10000")
     return replace(evidence, autotask_calls=[*evidence.autotask_calls, extra])
+
+
+# --- the life of a ticket by its rule
+
+
+def known_by_reason(word: str) -> tuple[str, str, Row]:
+    """Key, uid and entry of the alert whose reason this is in the recorded run."""
+    for key, body in reading().bodies.items():
+        for uid, alert in body.get("alerts", {}).items():
+            if alert.get("reason") == word:
+                return key, uid, alert
+    raise AssertionError(f"the recorded run has no alert with the reason {word}")
+
+
+def _another_ticket(evidence: Evidence, external_id: str, t: float) -> Evidence:
+    """A ticket that we made, open, without any command."""
+    ticket = ticket_where(complete=False)
+    created = ticket_history(ticket["id"])[0]
+    other = {**created, "id": 99_999_999, "t": t, "after": {**created["after"], "externalID": external_id}}
+    row = {**ticket, "id": 99_999_999, "externalID": external_id}
+    evidence = autotask_with(evidence, tickets=[*evidence.autotask["tickets"], row])
+    return _with_ticket_history(evidence, lambda rows: [*rows, other])
+
+
+def ticket_within_hold(evidence: Evidence) -> Evidence:
+    """The alert was reset within its hold, and got a ticket all the same."""
+    key, uid, _ = known_by_reason("ResetWithinHold")
+    return _another_ticket(evidence, f"ls.{key}.{uid.replace('-', '')}", evidence.autotask["history"][-1]["t"])
+
+
+def doubled_instead_of_reopened(evidence: Evidence) -> Evidence:
+    """The condition came back, and its ticket was not reopened but stayed complete beside a new one."""
+    key, uid, alert = known_by_reason("Reopened")
+    former = next(t for t in evidence.autotask["tickets"] if t["externalID"] == alert["incident"])
+    history = ticket_history(former["id"])
+    reopening = next(row for row in history if (row.get("after") or {}).get("completedDate", "") is None)
+    evidence = _with_ticket_history(
+        evidence, lambda rows: [row for row in rows if row["id"] != former["id"] or row["seq"] < reopening["seq"]]
+    )
+    return _another_ticket(evidence, f"ls.{key}.{uid.replace('-', '')}", reopening["t"])
+
+
+def reopened_by_nobodys_order(evidence: Evidence) -> Evidence:
+    return _with_ticket_history(
+        evidence,
+        lambda rows: [*rows, {**ticket_history(ticket_where(complete=True, by="api")["id"])[-1], **_OPEN_AGAIN}],
+    )
+
+
+_OPEN_AGAIN: Row = {"before": {"completedDate": "2026"}, "after": {"completedDate": None}}
+
+
+def touched_and_completed(evidence: Evidence, *, seconds: float = 60, looks: int = 3) -> Evidence:
+    """A technician had worked on the ticket, the executor looked (at this one or others), and we completed it."""
+    _, _, alert = known_by_reason("TouchedByTechnician")
+    number = next(t["id"] for t in evidence.autotask["tickets"] if t["externalID"] == alert["incident"])
+    touch = next(t for _, t in touches_of(evidence, number))
+    late = touch + seconds
+    done = {
+        "entity": "Tickets",
+        "id": number,
+        "what": "Updated",
+        "by": "api",
+        "t": late,
+        "after": {"completedDate": "x"},
+    }
+    others = [c for c in evidence.autotask_calls if not ("/TicketNotes/query" in c["path"] and c["t"] > touch)]
+    query = call(_autotask_call("/TicketNotes/query"), seq=99_990)
+    more = [{**query, "t": touch + (place + 1) * seconds / 5} for place in range(looks)]
+    rows = [{**row, "completedDate": "x"} if row["id"] == number else row for row in evidence.autotask["tickets"]]
+    evidence = replace(autotask_with(evidence, tickets=rows), autotask_calls=[*others, *more])
+    return _with_ticket_history(evidence, lambda rows: [*rows, done])
+
+
+def forgotten_after_maintenance(evidence: Evidence) -> Evidence:
+    """The device is out of maintenance, its alert still fires, and nobody came back for it."""
+    known_by_reason("Maintenance:NinjaOne")
+    return ninjaone_with(evidence, devices=[])
+
+
+def touched_by_nobody(evidence: Evidence) -> Evidence:
+    """A ticket was left open to a technician who never was there."""
+    return _with_ticket_history(evidence, lambda rows: [row for row in rows if row["entity"] == "Tickets"])

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
+import time
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -21,8 +22,9 @@ from schemas.topics import ATTEMPTS, CURSORS, DEVICE_DIGESTS, NINJAONE_ALERTS, R
 from streams.broker import attach
 from streams.drill.collect import collect
 from streams.drill.evidence import Evidence, keep
+from streams.drill.policy import HELD, SETTLES, UNTOUCHED, rules
 from streams.kafka_options import KafkaOptions
-from tests.line.system import System, until
+from tests.line.system import System, is_complete, until
 
 HEALTHY = Path(__file__).parent / "recorded" / "healthy.jsonl.gz"
 #: Nothing here measures speed, so a busy machine may take its time.
@@ -30,7 +32,7 @@ PATIENCE_S = 180.0
 #: Of the sandboxes' states only what the checker reads; the rest is most of the size.
 _NINJAONE = ("simulator", "now", "alerts")
 _AUTOTASK = ("simulator", "tickets", "configurationItems", "apiUser")
-_HISTORY = ("alert", "Tickets")
+_HISTORY = ("alert", "Tickets", "TicketNotes", "TimeEntries")
 #: Not judged by anything here; ``roles`` also names the machine.
 _LEFT_OUT = (ROLES, CURSORS, ATTEMPTS, TICKETS, DEVICE_DIGESTS)
 
@@ -61,12 +63,50 @@ def story(system: System) -> None:
     system.completed(ticket, seconds=PATIENCE_S)
     # One whose alert is still active at the end, and so its ticket open; that of devices[2] is open for its first alert.
     system.opened(system.alert(devices[4]), seconds=PATIENCE_S)
+    lives(system)
     # A process that has just begun remembers no delivery: what comes once more is a fact once more.
     killed = system.kill("connectors")
     until("others receive", lambda: system.pids().get("connectors", killed) != killed, seconds=PATIENCE_S)
     system.reaches("ninjaone", "Healthy")
     system.ninja.ask("POST", "webhooks/redeliver", last=10, order="same")
     system.silence(3)
+
+
+def lives(system: System) -> None:
+    """One of every life that a rule of the drill gives a ticket: held, reopened, left to its technician, suppressed."""
+    held, reopened, touched, maintained = system.take(4)
+    moment = system.alert(held, "offline for a moment", sourceType=HELD)
+    system.clear(moment)
+    back = [system.alert(reopened, "memory", sourceType=SETTLES)]
+    worked_on = system.alert(touched, "disk", sourceType=UNTOUCHED)
+    again, left = system.opened(back[0], worked_on, seconds=PATIENCE_S)
+    system.psa.ask("POST", f"tickets/{left['id']}/note")
+    system.clear(worked_on)
+    system.clear(back[0])
+    system.completed(again, seconds=PATIENCE_S)
+    # Its settlement, which the ticket itself does not show.
+    says(system, back[0], "complete-ticket.v1")
+    back.append(system.alert(reopened, "memory", sourceType=SETTLES))
+    until("it is open again", lambda: not is_complete(ticket_of(system, again["id"])), seconds=PATIENCE_S)
+    now = time.time()
+    system.ninja.ask("PATCH", f"devices/{maintained['id']}", maintenance={"start": now, "end": now + 3600})
+    suppressed = system.alert(maintained, "disk", sourceType=UNTOUCHED)
+    for uid, word in (
+        (moment, "ResetWithinHold"),
+        (worked_on, "TouchedByTechnician"),
+        (suppressed, "Maintenance:NinjaOne"),
+    ):
+        says(system, uid, word)
+
+
+def says(system: System, uid: str, word: str) -> None:
+    """Wait until ``explain`` has a word about an alert."""
+    until(f"{word} is said of {uid}", lambda: word in system.lockstep("explain", uid).out, seconds=PATIENCE_S)
+
+
+def ticket_of(system: System, number: int) -> dict[str, Any]:
+    """A ticket as it is now."""
+    return next(ticket for ticket in system.tickets() if ticket["id"] == number)
 
 
 def notes(system: System) -> list[dict[str, Any]]:
@@ -93,7 +133,7 @@ async def gather(system: System, planted: frozenset[tuple[str, int, int]]) -> Ev
         whole = await collect(options, ninja, psa, poison=planted)
     return replace(
         whole,
-        ninjaone=_trimmed(whole.ninjaone, _NINJAONE),
+        ninjaone={**_trimmed(whole.ninjaone, _NINJAONE), "devices": _maintained(whole.ninjaone)},
         autotask=_trimmed(whole.autotask, _AUTOTASK),
         topics={name: records for name, records in whole.topics.items() if name not in _LEFT_OUT},
     )
@@ -104,6 +144,12 @@ def _trimmed(state: Mapping[str, Any], names: tuple[str, ...]) -> dict[str, Any]
     return {**{name: state[name] for name in names}, "history": history}
 
 
+def _maintained(state: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The devices in maintenance; nothing else of a device is judged."""
+    rows = [row for row in state["devices"] if "maintenance" in row]
+    return [{name: row[name] for name in ("id", "maintenance")} for row in rows]
+
+
 def main() -> None:
     """Run, judge nothing, keep."""
     with tempfile.TemporaryDirectory(prefix="lockstep-record-") as folder:
@@ -112,6 +158,7 @@ def main() -> None:
             system.start_sandbox()
             system.start_up()
             until("every device has an item", system._all_items, seconds=PATIENCE_S)
+            system.publish({**system.policy(), "rules": rules()})
             planted = asyncio.run(poison(attach(system.folder / "kafka")))
             story(system)
             evidence = asyncio.run(gather(system, planted))

@@ -228,3 +228,29 @@ def test_in_a_maintenance_window_nothing_opens_and_what_still_fires_at_its_end_d
     finally:
         policy = system.policy()
         system.publish(policy)
+
+
+def test_in_ninjaones_own_maintenance_nothing_opens_until_it_ends_or_is_switched_off(system: System) -> None:
+    device, other = system.take(2)
+    ends = time.time_ns() // 10**9 + 14
+    maintain(system, device, {"start": ends - 80, "end": ends})
+    maintain(system, other, {"start": ends - 80, "end": ends + 3600})
+    gone, stays = (system.alert(device, f"in maintenance {n}", subject=f"{n}:") for n in range(2))
+    early = system.alert(other, "in maintenance for an hour")
+    for uid in (gone, stays, early):
+        says(system, uid, "Maintenance:NinjaOne")
+    held = {row["uid"]: row for row in json.loads(system.lockstep("parked", "held", "--json").out)["held"]}
+    assert [held[uid]["until"] for uid in (stays, early)] == [ends * 1000, (ends + 3600) * 1000]
+    assert time.time() < ends, "the maintenance was over too soon for this machine: nothing was shown"
+    system.clear(gone)
+    maintain(system, other, None)
+    system.opened(early)
+    system.opened(stays)
+    assert time.time() >= ends
+    says(system, gone, "ResetWithinMaintenance")
+    assert system.ticket_of(gone) is None
+
+
+def maintain(system: System, device: Row, window: Row | None) -> None:
+    """Put a device into NinjaOne's maintenance mode, or switch it off; nothing tells of it."""
+    system.ninja.ask("PATCH", f"devices/{device['id']}", maintenance=window)
