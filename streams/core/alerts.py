@@ -10,6 +10,7 @@ them alone, so any order and any number of duplicates end in the same answer. Fi
     settled   [activity id, raised at]   what our own successful ResetAlert covered
     ordered   [activity id, raised at]   what our ResetAlert under way covers
     active, incident, incidents (how many it opened), disposition, reason, detail, fact (while parked), closed_at
+    candidacy, place, storm                      ``core.storm_watch``
 
 Activities are ordered by id; against the lists, which have none, by the vendor's time.
 """
@@ -19,6 +20,7 @@ from __future__ import annotations
 from typing import Any
 
 from schemas.facts import AlertFact, Subject
+from schemas.storms import StormDeclared
 
 Alert = dict[str, Any]
 
@@ -77,7 +79,10 @@ def stored(fact: AlertFact) -> dict[str, Any]:
 
 def restored(fields: dict[str, Any]) -> AlertFact:
     """The sighting again. It was validated when it came, so it is not validated again."""
-    return AlertFact.model_construct(**{**fields, "subject": Subject.model_construct(**fields["subject"])})
+    whole = {**fields, "subject": Subject.model_construct(**fields["subject"])}
+    if "rule" in fields:
+        return StormDeclared.model_construct(**{**whole, "names": tuple(fields["names"])})
+    return AlertFact.model_construct(**whole)
 
 
 def raised_order(uid: str, alert: Alert) -> tuple[int, str]:

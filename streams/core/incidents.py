@@ -20,6 +20,7 @@ from schemas.facts import (
     TicketObserved,
     TimerFired,
 )
+from schemas.storms import StormDeclared, StormJoined, StormListed, StormReleased
 from streams.core import documents
 from streams.core.alerts import Alert, alive, stored, trigger_alive
 from streams.core.context import Context
@@ -30,6 +31,7 @@ from streams.core.memory import forget, incidents_of
 from streams.core.placing import clear, move_on, place, place_crowded
 from streams.core.reconcile import reconcile, repeat
 from streams.core.settlements import command_settled, item_settled, timer_fired
+from streams.core.storm_members import joined, listed, released, reset_under_way
 from streams.core.tickets import ticket_observed
 
 AGENT = "incidents"
@@ -65,6 +67,12 @@ def decide_into(draft: Draft, context: Context, fact: Fact) -> None:
                 command_settled(draft, context, fact)
         case TimerFired():
             timer_fired(draft, context, fact)
+        case StormJoined():
+            joined(draft, fact)
+        case StormReleased():
+            released(draft, context, fact)
+        case StormListed():
+            listed(draft, context, fact)
         case _:
             draft.reason("NotForIncidents", detail=fact.ce_type)
     if not draft.idle:
@@ -92,6 +100,8 @@ def _sighted(draft: Draft, context: Context, fact: AlertTriggered | AlertObserve
         if fact.raised_at <= alert.get("observed", -1):
             return draft.reason("Duplicate", uid)
         patch = {"observed": fact.raised_at}
+        if isinstance(fact, StormDeclared):
+            patch["storms_own"] = True
     if not alert:
         patch["incidents"] = incidents_of(draft, uid)
     draft.change("AlertSighted", patch, "alerts", uid)
@@ -124,8 +134,12 @@ def _raised_again(draft: Draft, context: Context, uid: str, alert: Alert, fact: 
     external_id = alert.get("incident")
     if alert["disposition"] == "rejected":
         return draft.reason(alert["reason"], uid, alert.get("detail", ""))
+    if external_id is None and alert["disposition"] == "suppressed" and "wait" not in alert:
+        # The ticket of its storm was completed and it was left as it was (``reset: opening``).
+        draft.change("AlertActive", {"held": None}, "alerts", uid)
+        return place(draft, context, fact)
     if external_id is None:
-        # Parked, held or suppressed: its latest text is what its ticket will say.
+        # Parked, held, suppressed or part of a storm: its latest text is what its ticket will say.
         draft.change("AlertTextKept", {"fact": stored(fact)}, "alerts", uid)
         return draft.reason(f"Still{alert['disposition'].capitalize()}", uid, alert["reason"])
     if "ordered" in alert:
@@ -156,7 +170,7 @@ def _gone(draft: Draft, context: Context, fact: AlertGone) -> None:
     if fact.gone_at <= known:
         return draft.reason("Duplicate" if fact.gone_at == known else "Superseded", fact.uid)
     draft.change("DisappearanceSeen", {"gone": fact.gone_at}, "alerts", fact.uid)
-    return _ended(draft, context, fact.uid, "Gone" if fact.cause == "MissingFromList" else "DeviceRemoved")
+    return _ended(draft, context, fact.uid, "Gone" if fact.cause == "MissingFromList" else fact.cause)
 
 
 def _ended(draft: Draft, context: Context, uid: str, reason: str) -> None:
@@ -169,7 +183,7 @@ def _ended(draft: Draft, context: Context, uid: str, reason: str) -> None:
         return draft.reason("EchoOfOurWrite" if echo else "AlreadyCleared", uid)
     if alive(alert):
         return draft.reason("Superseded", uid, "the alert was raised again since")
-    by_us = find_command(draft, "ResetAlert", alert.get("incident", ""), uid) is not None
+    by_us = find_command(draft, "ResetAlert", alert.get("incident", ""), uid) is not None or reset_under_way(draft, uid)
     if by_us:
         draft.reason("EchoOfOurWrite", uid)
     return clear(draft, context, uid, reason, by_us=by_us)

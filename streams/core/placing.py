@@ -14,6 +14,7 @@ from streams.core.mapping import Unmapped
 from streams.core.policy import Rule
 from streams.core.reconcile import create, reconcile, repeat, rule_of
 from streams.core.reopening import bring_back, former_incident
+from streams.core.storm_watch import leave_storm, watched
 from streams.core.waiting import ended_while_waiting, held, suppressed
 
 #: How many commands of one key may be unsettled before further alerts of it wait for their tickets. Only a device that
@@ -33,6 +34,7 @@ def place(draft: Draft, context: Context, fact: AlertFact) -> None:
     uid = fact.uid
     alert = draft.body["alerts"][uid]
     ordinal = alert.get("incidents", 0) + 1
+    leave_storm(draft, uid, "PlacedElsewhere")
     try:
         external_id(draft.key, uid)
     except IdentityError as error:
@@ -47,7 +49,7 @@ def place(draft: Draft, context: Context, fact: AlertFact) -> None:
     host = _open_incident(draft, condition_of(fact), uid if rule.repeat == "ticket" else None)
     if host is not None:
         return _join(draft, context, host, fact)
-    if held(draft, rule, fact):
+    if watched(draft, rule, fact) or held(draft, rule, fact):
         return None
     former = former_incident(draft, rule, condition_of(fact), uid)
     if former is not None:
@@ -183,6 +185,7 @@ def clear(draft: Draft, context: Context, uid: str, reason: str, *, by_us: bool 
     identity = alert.get("incident")
     ended: dict[str, Any] = {"active": None, "closed_at": draft.now, "fact": None, "ordered": None}
     ended |= {"wait": None, "held": None}
+    leave_storm(draft, uid, reason)
     if "wait" in alert:
         reason, ended["detail"] = ended_while_waiting(alert)
     elif by_us:

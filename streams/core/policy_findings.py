@@ -17,9 +17,10 @@ Path = tuple[str | int, ...]
 NOT_YET: dict[str, str] = {
     "escalate": "raising the priority when the severity rises",
     "canary": "a policy for some organizations first",
-    "storm": "collapsing many devices into one ticket",
     "contract": "contracts on tickets",
 }
+#: Keys that people look for elsewhere: what to do instead.
+_BELOW_A_RULE = {"storm": "write it below a rule, beside its lifecycle"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +85,8 @@ def _finding(detail: Any, root: type[BaseModel]) -> Finding:
         key = str(path[-1])
         if key in NOT_YET:
             return Finding(path, f"'{key}' ({NOT_YET[key]}) is not supported yet", "remove it; it would have no effect")
+        if key in _BELOW_A_RULE:
+            return Finding(path, f"'{key}' stands in the wrong place", _BELOW_A_RULE[key])
         known = _siblings(root, path[:-1])
         return Finding(path, f"unknown key '{key}'", near(key, known))
     if kind == "missing":
