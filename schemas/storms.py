@@ -64,10 +64,14 @@ class StormDeclared(AlertObserved):
 
 
 class StormListed(Fact):
-    """More devices have joined a storm since they were last listed: those in it now. ``back``: how many have left again."""
+    """More devices have joined a storm since they were last listed: those in it now. ``back``: how many have left again.
+
+    Of two listings the later one (``listed_at``) counts.
+    """
 
     ce_type: ClassVar[str] = "lockstep.storm.listed.v1"
     uid: str
+    listed_at: int
     names: tuple[str, ...]
     devices: int
     back: int

@@ -38,7 +38,7 @@ def joined(draft: Draft, fact: StormJoined) -> None:
         return draft.reason("TicketAlready" if alert.get("active") else "AlreadyCleared", fact.uid, fact.storm)
     if alert.get("storm") == fact.storm:
         return draft.reason("Duplicate", fact.uid)
-    detail = f"its ticket is that of the storm, {fact.storm}"
+    detail = f"storm {fact.storm}; its ticket is the storm's"
     return dispose(draft, fact.uid, "appended", "PartOfStorm", detail=detail, wait=None, storm=fact.storm)
 
 
@@ -53,7 +53,7 @@ def released(draft: Draft, context: Context, fact: StormReleased) -> None:
     if rule_of(draft, context, restored(alert["fact"])).reset == "opening":
         detail = "the ticket of its storm was completed; only the alert that opened it is reset"
         return dispose(draft, fact.uid, "suppressed", "ResetOfOpeningOnly", detail=detail, wait=None)
-    detail = f"the ticket of its storm, {fact.storm}, was completed: it is being reset"
+    detail = f"storm {fact.storm}; the storm's ticket was completed, so it is being reset"
     dispose(draft, fact.uid, "appended", "PartOfStorm", detail=detail, wait=None, ordered=extent(alert))
     return _order(draft, fact.storm, fact.uid, ordinal=1)
 
@@ -102,6 +102,11 @@ def listed(draft: Draft, context: Context, fact: StormListed) -> None:
     """More devices have joined: a note on the parent ticket names all that are in the storm now."""
     alert: Alert = draft.body.get("alerts", {}).get(fact.uid, {})
     incident = draft.body.get("incidents", {}).get(alert.get("incident", ""))
+    if fact.listed_at <= alert.get("listed", -1):
+        return draft.reason("Duplicate" if fact.listed_at == alert["listed"] else "Superseded", fact.uid)
+    if not alert:
+        return draft.reason("UnknownStorm", fact.uid)
+    draft.change("StormListed", {"listed": fact.listed_at}, "alerts", fact.uid)
     if "fact" in alert and alert.get("active"):
         # No ticket yet: its text will name them.
         about = {**alert["fact"], "names": list(fact.names), "devices": fact.devices}

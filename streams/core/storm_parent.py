@@ -1,6 +1,6 @@
 """The parent ticket of a storm: the incident of an alert that no vendor knows, declared by the agent ``storms``.
 
-Such an alert (``storms_own`` in its entry) has the key of its place and lives like any other, but for its end: when
+Such an alert (``storms_own`` in its entry, ``listed`` when its devices were last named) has the key of its place and lives like any other, but for its end: when
 somebody completes the ticket there is nothing to reset for it at NinjaOne. It is over at once, and its storm is told, so
 that each member is reset by its own key.
 """

@@ -273,7 +273,13 @@ def _timer_fired(draft: Draft, fact: TimerFired) -> None:
         _release(draft, uid, "MostAreBack")
         return _over(draft, uid)
     names = _names(list(_members(draft, uid).values()))
-    listed = StormListed(uid=uid, names=tuple(names[:MOST_NAMES]), devices=len(names), back=storm["peak"] - len(names))
+    listed = StormListed(
+        uid=uid,
+        listed_at=draft.now,
+        names=tuple(names[:MOST_NAMES]),
+        devices=len(names),
+        back=storm["peak"] - len(names),
+    )
     draft.change("StormListed", {"list": None, "listed_at": draft.now}, "storms", uid)
     return draft.tell(listed, key=draft.key, topic=STORM_VERDICTS, about=storm["external_id"])
 
