@@ -9,6 +9,7 @@ import pytest
 from schemas.facts import AlertFact, Company, DeviceObserved, Subject
 from streams.core.mapping import Companies, Mapped, Unmapped, company_for, normalized
 from streams.core.policy import Policy, PolicyError, parse_policy
+from streams.core.policy_lint import lint
 from streams.core.templates import render
 
 CATCH_ALL = {"name": "everything-else", "when": {}}
@@ -190,6 +191,17 @@ def test_a_storm_stands_below_its_rule() -> None:
     assert findings({"version": 1, **misplaced}) == [
         "rules.0.lifecycle.storm: 'storm' stands in the wrong place; write it below a rule, beside its lifecycle"
     ]
+
+
+def test_a_storm_whose_members_would_not_be_reset_is_told() -> None:
+    storm = {"devices": 10, "within": "2m"}
+    opening = {"name": "a", "when": {}, "storm": storm, "lifecycle": {"reset": "opening"}}
+    (found,) = lint(policy(companies={"unmapped": {"company": 1}}, rules=[opening]))
+    assert (found.key, found.level) == ("rules.0.lifecycle.reset", "warning")
+    (found,) = lint(
+        policy(defaults={"lifecycle": {"reset": "opening"}}, rules=[{"name": "a", "when": {}, "storm": storm}])
+    )
+    assert found.key == "rules.0.storm"
 
 
 @pytest.mark.parametrize(
