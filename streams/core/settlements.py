@@ -15,6 +15,7 @@ from streams.core.incident import status_of as ticket_status
 from streams.core.placing import clear, place, place_elsewhere
 from streams.core.reconcile import TOUCHED, create, leave_open, reconcile
 from streams.core.storm_members import reset_again, reset_settled
+from streams.core.storm_watch import answer_awaited
 from streams.core.ticketing import append_note
 from streams.core.tickets import take_ticket
 
@@ -240,6 +241,8 @@ def _wait_over(draft: Draft, context: Context, fact: TimerFired) -> None:
     alert = draft.body.get("alerts", {}).get(uid, {})
     if alert.get("wait", {}).get("until") != fact.due_at:
         return draft.reason("TimerNotPending", fact.timer)
+    if answer_awaited(draft, uid, fact.due_at):
+        return None
     return place(draft, context, restored(alert["fact"]))
 
 

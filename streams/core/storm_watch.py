@@ -53,6 +53,19 @@ def watched(draft: Draft, rule: Rule, fact: AlertFact) -> bool:
     return True
 
 
+def answer_awaited(draft: Draft, uid: str, due_at: int) -> bool:
+    """Give a storm's answer its time where the end of the wait was told late: says whether the alert waits on.
+
+    After an outage what waited is read at once, and every wait is long over before anybody could have answered. Once only.
+    """
+    alert = draft.body["alerts"][uid]
+    if not is_candidate(alert) or draft.now - due_at < ANSWER_MS or "late" in alert["wait"]:
+        return False
+    wait = {"until": draft.now + ANSWER_MS, "for": "hold", "late": True}
+    draft.change("AnswerAwaited", {"wait": wait}, "alerts", uid)
+    return True
+
+
 def place_key(where: Subject, by: By) -> str:
     """Whose storm it would be: the location's, or the organization's (also of a device without a location)."""
     if by == "organization" or where.location_id is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from schemas.facts import TicketObserved
-from schemas.storms import StormCandidateLeft, StormCandidateSeen, StormJoined
+from schemas.storms import StormCandidateLeft, StormCandidateSeen, StormJoined, StormListed
 from tests.core.spec import HOUR, MINUTE, policy, subject, triggered
 from tests.core.storm_world import DISK, World, storm_policy, uid_of
 
@@ -77,8 +77,8 @@ def test_the_window_slides_so_that_any_two_minutes_count() -> None:
 def test_many_alerts_of_one_device_are_no_storm() -> None:
     world = stormy()
     for number in range(5):
-        world.down(1, number=number)
-    world.work().later(3 * MINUTE)
+        world.down(1, number=number).work().later(1000)
+    world.later(3 * MINUTE)
     assert not world.parents
 
 
@@ -94,6 +94,12 @@ def test_the_parent_ticket_is_that_of_the_rule() -> None:
     (parent,) = in_storm(1, 2, 3, ticket=ticket).parents
     assert (parent.command.queue, parent.command.priority) == ("NOC", "Critical")
     assert parent.command.title == "3 or more devices at Main Office down (Nordwind GmbH)"
+
+
+def test_the_parent_ticket_is_that_of_the_rule_though_no_device_stands_for_it() -> None:
+    when = {"source_type": ["AGENT_OFFLINE"], "node_class": ["WINDOWS_SERVER"]}
+    (parent,) = in_storm(1, 2, 3, when=when, ticket={"queue": "NOC"}).parents
+    assert parent.command.queue == "NOC"
 
 
 def test_devices_of_two_locations_are_two_storms() -> None:
@@ -213,6 +219,23 @@ def test_who_joins_after_a_note_is_listed_when_the_next_may_be_written() -> None
     world.later(HOUR)
     assert len(parent.notes) == 2
     assert all(f"NW-{device}" in parent.notes[1] for device in range(1, 7))
+
+
+def test_a_listing_that_is_told_twice_is_one_note() -> None:
+    world = in_storm(1, 2, 3).down(4).work().later(10 * MINUTE)
+    (told,) = [told for told in world.delivered if isinstance(told.fact, StormListed)]
+    commands = len(world.incidents.commands)
+    world.on_the_way.append(told)
+    world.work()
+    assert len(world.incidents.commands) == commands
+
+
+def test_who_joins_before_there_is_a_ticket_stands_in_its_description() -> None:
+    world = stormy(lifecycle={"hold": "10m"}).down(1, 2, 3).work().later(MINUTE).down(4).work().later(HOUR)
+    (parent,) = world.parents
+    assert "Devices of this storm: 4" in parent.command.description
+    assert "- NW-4" in parent.command.description
+    assert parent.notes == []
 
 
 def test_a_place_that_holds_too_many_gives_the_rest_their_own_tickets(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -361,6 +384,32 @@ def test_an_answer_that_comes_too_late_doubles_nothing() -> None:
     assert world.dispositions() == {("ticketed", "Opened"): 3}
     assert all(ticket.completed for ticket in world.parents)
     assert "storms" not in world.storms.body("l31")
+
+
+def test_after_an_outage_in_which_every_wait_ran_out_a_storm_is_still_one_ticket() -> None:
+    world = stormy().down(1, 2, 3)
+    for told in list(world.on_the_way):
+        world.on_the_way.remove(told)
+        world.deliver(told)
+    # Decided an hour late: the timers are told before anybody can have answered.
+    world.now += HOUR
+    answers, world.on_the_way = world.on_the_way, []
+    for due in world.timers():
+        world.fire(due)
+    world.on_the_way += answers
+    world.work()
+    assert world.dispositions() == {("appended", "PartOfStorm"): 3}
+    assert (len(world.parents), len(world.own)) == (1, 0)
+
+
+def test_after_an_outage_who_is_in_no_storm_waits_a_moment_longer_and_no_more() -> None:
+    world = stormy().down(1).work()
+    world.now += HOUR
+    (due,) = world.timers()
+    world.fire(due)
+    world.work()
+    assert not world.tickets
+    assert len(world.later(MINUTE).own) == 1
 
 
 def test_what_is_told_again_after_it_was_forgotten_holds_no_storm_open() -> None:
