@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from streams.core.policy_findings import wrong
 from streams.core.policy_parts import Duration, Part
@@ -30,7 +30,7 @@ class StormRule:
 class StormSettings(Part):
     """How many devices within which time are a storm, and whether a location or the whole organization counts."""
 
-    devices: int
+    devices: int = Field(json_schema_extra={"minimum": 2, "maximum": MOST_DEVICES})
     within: Duration
     by: By = "location"
 

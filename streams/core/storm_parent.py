@@ -22,7 +22,6 @@ def is_storms_own(alert: Alert) -> bool:
 def ticket_completed(draft: Draft, external_id: str, uid: str) -> None:
     """Somebody completed the parent ticket while the storm's alert was active."""
     draft.change("ResetSettled", {"settled": extent(draft.body["alerts"][uid])}, "alerts", uid)
-    over = {"active": None, "closed_at": draft.now, "fact": None, "wait": None, "held": None}
-    dispose(draft, uid, "closed", "TicketCompleted", **over)
+    dispose(draft, uid, "closed", "TicketCompleted", active=None, closed_at=draft.now, fact=None, wait=None, held=None)
     leave(draft, external_id, uid, by_us=True, settle_ms=0)
     draft.tell(StormTicketCompleted(uid=uid), key=draft.key, topic=STORM_CANDIDATES, about=external_id)

@@ -82,7 +82,7 @@ def storm_condition(fact: AlertFact) -> str:
 
 def is_candidate(alert: Alert) -> bool:
     """Whether an alert waits for a storm, or is part of one."""
-    return alert.get("candidacy", 0) % 2 == 1
+    return bool(alert.get("candidacy", 0) % 2)
 
 
 def leave_storm(draft: Draft, uid: str, why: str) -> None:

@@ -3,7 +3,7 @@
 Its keys are places: ``l<id>`` a location, ``o<id>`` an organization. It knows of alerts only what ``incidents`` tells it of those
 that wait (``core.storm_watch``), and answers each by its device's key (``core.storm_members``). Fields of a body (times: epoch ms)::
 
-    candidates  device key/uid: {n, at, cause, name, device; storm, while it is part of one}
+    candidates  device key/uid: {n, at, cause, name, device, severity; storm, while it is part of one}
     left        device key/uid: {n, at}: no candidate any more, for so long as what was said of it may be said again
     storms      uid: {cause, since, devices, within, note_every, external_id, subject, peak, listed_at;
                       list (when more names are due), few (when it ends, unless more join)}
@@ -24,7 +24,6 @@ from schemas.storms import (
     MOST_NAMES,
     StormCandidateLeft,
     StormCandidateSeen,
-    StormDeclared,
     StormJoined,
     StormListed,
     StormReleased,
@@ -35,6 +34,7 @@ from streams.core.context import Context
 from streams.core.decision import Draft
 from streams.core.documents import Body, Timer
 from streams.core.policy_storm import MOST_DEVICES
+from streams.core.storm_declaration import declaration, names_of, together
 
 AGENT = "storms"
 
@@ -93,6 +93,7 @@ def _seen(draft: Draft, fact: StormCandidateSeen) -> None:
         "cause": cause,
         "device": fact.device_key,
         "name": (where.device_name or f"device {fact.device_key}")[:_NAME_LIMIT],
+        "severity": fact.alert.severity,
         "storm": None,
     }
     draft.change("CandidateSeen", entry, "candidates", name)
@@ -105,27 +106,17 @@ def _seen(draft: Draft, fact: StormCandidateSeen) -> None:
     if storm is not None:
         _join(draft, storm, [name])
         _list_soon(draft, storm)
-    elif _together(draft, cause, fact) >= fact.devices:
+    elif together(draft.body["candidates"].values(), cause, fact) >= fact.devices:
         _declare(draft, cause, fact)
     else:
         draft.reason("NoStormYet", name)
     return None
 
 
-def _together(draft: Draft, cause: str, fact: StormCandidateSeen) -> int:
-    """The most different devices that are held for one cause within one span of ``within`` around the one just seen."""
-    near = sorted(
-        (candidate["at"], candidate["device"])
-        for candidate in draft.body["candidates"].values()
-        if candidate["cause"] == cause and abs(candidate["at"] - fact.held_at) <= fact.within_ms
-    )
-    spans = ({device for at, device in near if begin <= at <= begin + fact.within_ms} for begin, _ in near)
-    return max(map(len, spans))
-
-
 def _declare(draft: Draft, cause: str, fact: StormCandidateSeen) -> None:
     uid = derived_id("storm", draft.key, cause, draft.envelope.id)
-    where = _where(draft.key, fact)
+    members = {name: one for name, one in sorted(draft.body["candidates"].items()) if one["cause"] == cause}
+    declared = declaration(draft.key, uid, fact, list(members.values()), at=draft.now)
     entry: Storm = {
         "cause": cause,
         "since": draft.now,
@@ -133,44 +124,12 @@ def _declare(draft: Draft, cause: str, fact: StormCandidateSeen) -> None:
         "within": fact.within_ms,
         "note_every": fact.note_every_ms,
         "external_id": external_id(draft.key, uid),
-        "subject": where.model_dump(exclude_defaults=True),
+        "subject": declared.subject.model_dump(exclude_defaults=True),
         "peak": 0,
     }
     draft.change("StormDeclared", entry, "storms", uid)
-    members = sorted(name for name, one in draft.body["candidates"].items() if one["cause"] == cause)
-    names = _names([draft.body["candidates"][name] for name in members])
-    alert = fact.alert
-    declared = StormDeclared(
-        uid=uid,
-        subject=where,
-        raised_at=draft.now,
-        source_type=alert.source_type,
-        # What makes two storms the same condition, so that one that comes back finds the ticket of the former.
-        source_config_uid=fact.condition,
-        source_name=fact.rule,
-        condition_name=alert.condition_name or alert.source_name,
-        message=alert.message,
-        severity=alert.severity,
-        priority=alert.priority,
-        rule=fact.rule,
-        names=tuple(names[:MOST_NAMES]),
-        devices=len(names),
-    )
     draft.tell(declared, key=draft.key, topic=STORM_VERDICTS, about=entry["external_id"])
-    _join(draft, uid, members)
-
-
-def _where(key: str, fact: StormCandidateSeen) -> Subject:
-    """The place as a subject; what stands for its device in titles says how many they are at least, and where."""
-    where = fact.alert.subject
-    location = {"location_id": where.location_id, "location_name": where.location_name} if key.startswith("l") else {}
-    name = location.get("location_name") or where.organization_name or f"organization {where.organization_id}"
-    return Subject(
-        organization_id=where.organization_id,
-        organization_name=where.organization_name,
-        device_name=f"{fact.devices} or more devices at {name}",
-        **location,
-    )
+    _join(draft, uid, list(members))
 
 
 def _join(draft: Draft, uid: str, names: list[str]) -> None:
@@ -214,11 +173,6 @@ def _remove(draft: Draft, name: str, candidacy: int) -> None:
 
 def _members(draft: Draft, uid: str) -> dict[str, dict[str, Any]]:
     return {name: one for name, one in sorted(draft.body.get("candidates", {}).items()) if one.get("storm") == uid}
-
-
-def _names(members: list[dict[str, Any]]) -> list[str]:
-    """The devices' names, each once."""
-    return [name for name, _ in sorted({(one["name"], one["device"]) for one in members})]
 
 
 def _weigh(draft: Draft, uid: str) -> None:
@@ -272,7 +226,7 @@ def _timer_fired(draft: Draft, fact: TimerFired) -> None:
     if fact.timer.startswith(_FEW):
         _release(draft, uid, "MostAreBack")
         return _over(draft, uid)
-    names = _names(list(_members(draft, uid).values()))
+    names = names_of(_members(draft, uid).values())
     listed = StormListed(
         uid=uid,
         listed_at=draft.now,
