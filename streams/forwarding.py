@@ -6,7 +6,7 @@ order per key, the same bytes and ids, so that a reader knows what it has read. 
 ``handoffs``) after the broker has what was forwarded; whoever goes on there repeats at most what came after it.
 
 One worker does it, the one that holds the first partition of the agent ``storms``: no group of its own is needed, and two that do it
-for a moment only repeat. While nobody does, what is told is late and never lost.
+for a moment (while a partition moves) only repeat. While nobody does, what is told is late and never lost.
 """
 
 from __future__ import annotations

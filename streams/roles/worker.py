@@ -20,7 +20,7 @@ async def run_worker_role(here: Surroundings, stop: asyncio.Event) -> None:
     """Decide until ``stop``. Raises ``StartRefused``; later trouble ends the process with 70."""
     settings = here.settings
     forwarder = Forwarder(here.options, here.kafka)
-    figures = _Figures(forwarder)
+    figures = Figures(forwarder)
     worker = WorkerSettings(
         bootstrap_servers=here.options.bootstrap_servers,
         partitions=settings.kafka.partitions,
@@ -48,7 +48,7 @@ async def _or_die(forwarding: Coroutine[Any, Any, None]) -> None:
         die(f"forwarder: {described(error)}")
 
 
-class _Figures:
+class Figures:
     """What the delivery module tells, added up."""
 
     def __init__(self, forwarder: Forwarder) -> None:

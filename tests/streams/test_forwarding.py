@@ -15,10 +15,12 @@ from schemas.storms import StormCandidateLeft
 from schemas.topics import CURSORS, DEAD_LETTERS, FOR_TOPIC, HANDOFFS, STORM_CANDIDATES, STORM_VERDICTS
 from streams import forwarding
 from streams.core.decision import Told
+from streams.delivery.settings import PartitionsHeld
 from streams.forwarding import Forwarder, forwarded
 from streams.kafka_options import KafkaOptions
 from streams.log import KafkaLog, LogError
 from streams.ports import InputRecord, OutputRecord
+from streams.roles.worker import Figures
 from streams.stage import handoff
 from tests.core.spec import incidents, triggered
 
@@ -168,3 +170,20 @@ def test_a_fact_that_is_told_names_its_cause_and_its_receiver() -> None:
     assert (said.envelope.key, said.topic) == ("l31", STORM_CANDIDATES)
     assert said.envelope.causation_id is not None
     assert not isinstance(said.fact, StormCandidateLeft)
+
+
+async def test_the_worker_that_holds_the_first_partition_of_the_storms_forwards_and_only_while_it_does() -> None:
+    forwarder = Forwarder(cast(KafkaOptions, None), cast(KafkaLog, None))
+    figures = Figures(forwarder)
+
+    def holds(agent: str, *partitions: int) -> bool:
+        held = PartitionsHeld(agent=agent, partitions=partitions, loaded=(), states=0, seconds=0.0)
+        figures.take(held)
+        return forwarder.active.is_set()
+
+    assert not holds("incidents", 0, 1)
+    assert not holds("storms", 1, 2)
+    assert holds("storms", 0, 1)
+    assert figures.as_dict()["handoffs"]["active"]
+    assert not holds("storms")
+    assert "handoffs" not in figures.as_dict()
