@@ -147,7 +147,9 @@ def _list_soon(draft: Draft, uid: str) -> None:
     storm = draft.body["storms"][uid]
     if "list" not in storm:
         soonest = draft.now + storm["within"]
-        due = max(soonest, storm["listed_at"] + storm["note_every"]) if "listed_at" in storm else soonest
+        # Never at a time that was told before: the timer would be the former one.
+        after = storm["listed_at"] + max(storm["note_every"], 1) if "listed_at" in storm else 0
+        due = max(soonest, after)
         draft.change("ListingDue", {"list": due}, "storms", uid)
 
 
