@@ -23,7 +23,7 @@ from streams.dead_letters import dead_letter_headers
 from streams.kafka_options import KafkaOptions
 from streams.log import KafkaLog, LogError
 from streams.ports import InputRecord, OutputRecord
-from streams.readers import ReadError, tail
+from streams.readers import ReadError, read_all, tail
 
 #: What is written at once, and remembered once.
 BATCH = 500
@@ -88,6 +88,15 @@ class Forwarder:
         await self._kafka.write([forwarded(record, sizes, prefix=self._prefix) for record in batch])
         await self._kafka.remember(self._prefix + CURSORS, CURSOR, str(batch[-1].offset + 1).encode())
         self.forwarded += len(batch)
+
+
+async def unforwarded(options: KafkaOptions) -> int:
+    """How many facts of one agent for another have not been forwarded yet. Raises ``ReadError``."""
+    place = 0
+    async for record in read_all(options, CURSORS):
+        if record.key == CURSOR.encode() and record.value is not None:
+            place = int(record.value)
+    return len([record async for record in read_all(options, HANDOFFS, start={(HANDOFFS, 0): place})])
 
 
 def forwarded(record: InputRecord, partitions: dict[str, int], *, prefix: str = "") -> OutputRecord:

@@ -79,7 +79,10 @@ def stored(fact: AlertFact) -> dict[str, Any]:
 
 def restored(fields: dict[str, Any]) -> AlertFact:
     """The sighting again. It was validated when it came, so it is not validated again."""
-    whole = {**fields, "subject": Subject.model_construct(**fields["subject"])}
+    where = fields["subject"]
+    if "tags" in where:
+        where = {**where, "tags": tuple(where["tags"])}
+    whole = {**fields, "subject": Subject.model_construct(**where)}
     if "rule" in fields:
         return StormDeclared.model_construct(**{**whole, "names": tuple(fields["names"])})
     return AlertFact.model_construct(**whole)

@@ -7,7 +7,7 @@ import pytest
 from schemas.facts import TicketObserved
 from schemas.storms import StormCandidateLeft, StormCandidateSeen, StormJoined, StormListed
 from tests.core.spec import HOUR, MINUTE, policy, subject, triggered
-from tests.core.storm_world import DISK, OFFLINE, World, storm_policy, uid_of
+from tests.core.storm_world import DISK, OFFLINE, World, at_site, storm_policy, uid_of
 
 
 def stormy(devices: int = 3, within: str = "2m", by: str = "location", **more: object) -> World:
@@ -196,6 +196,17 @@ def test_alerts_in_a_maintenance_window_are_no_candidates_and_are_counted_when_i
     world.later(31 * MINUTE)
     assert len(world.parents) == 1
     assert not world.own
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_device_with_tags_is_told_as_it_was_observed_also_after_a_wait() -> None:
+    window = {"name": "move", "from": "2026-11-24T03:00:00Z", "to": "2026-11-24T03:30:00Z"}
+    world = World(**storm_policy(), maintenance=[window])
+    where = at_site(1).model_copy(update={"tags": ("core", "rack 2")})
+    world.publish(triggered(1, uid_of(1), world.now, subject=where, source_type="AGENT_OFFLINE"), "1")
+    world.work().later(31 * MINUTE)
+    (seen,) = [told.fact for told in world.delivered if isinstance(told.fact, StormCandidateSeen)]
+    assert seen.alert.subject == where
 
 
 def test_a_rule_without_the_key_opens_its_tickets_at_once() -> None:
