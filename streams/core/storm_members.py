@@ -79,7 +79,8 @@ def reset_settled(draft: Draft, context: Context, fact: CommandSettled, pending:
         covers = [max(pair) for pair in zip(before, pending["covers"], strict=True)]
         draft.change("ResetSettled", {"settled": covers}, "alerts", uid)
     if "ordered" not in alert or "incident" in alert:
-        draft.change("CommandNeedless", None, "pending", fact.command_id)
+        if fact.outcome == "Deferred":
+            draft.change("CommandNeedless", None, "pending", fact.command_id)
         return draft.reason("AlreadyCleared", uid)
     if fact.outcome == "Succeeded" and not alive(alert):
         return clear(draft, context, uid, "TicketCompleted", by_us=True)
