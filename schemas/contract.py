@@ -12,7 +12,7 @@ from typing import Any
 
 import orjson
 
-from schemas import commands, facts, topics
+from schemas import commands, facts, storms, topics
 from schemas.audit import AuditRecord
 from schemas.model import Model
 
@@ -20,10 +20,16 @@ VERSION = "0.1.0"
 
 #: What stands in each topic. Those that are not here hold what is said in ``PLAIN``.
 MESSAGES: dict[str, tuple[type[Model], ...]] = {
-    topics.NINJAONE_ALERTS: (facts.AlertTriggered, facts.AlertObserved),
+    topics.NINJAONE_ALERTS: (facts.AlertTriggered, facts.AlertObserved, facts.AlertAcknowledged),
     topics.NINJAONE_RESETS: (facts.AlertReset, facts.AlertGone),
     topics.NINJAONE_DEVICES: (facts.DeviceObserved, facts.DeviceRemoved),
-    topics.AUTOTASK_TICKETS: (facts.TicketObserved,),
+    topics.AUTOTASK_TICKETS: (facts.TicketObserved, facts.TicketNoteObserved),
+    topics.STORM_CANDIDATES: (storms.StormCandidateSeen, storms.StormCandidateLeft, storms.StormTicketCompleted),
+    topics.STORM_VERDICTS: (
+        *(storms.StormDeclared, storms.StormListed, storms.StormJoined, storms.StormReleased),
+        facts.AlertGone,
+    ),
+    topics.HANDOFFS: (*storms.STORM_FACTS, facts.AlertGone),
     topics.OUTCOMES: (facts.CommandSettled,),
     topics.TIMERS: (facts.TimerFired,),
     topics.CONTROL: tuple(model for model in facts.FACTS if issubclass(model, facts.ControlFact)),
@@ -47,6 +53,10 @@ PLAIN: dict[str, tuple[str, str]] = {
     topics.OPERATIONS: ("application/json", "an operator's switch"),
     topics.ROLES: ("application/json", "the figures of a running role"),
     topics.INCIDENTS_STATE: (
+        "application/json",
+        "a state document, and one record per partition with the next input offsets",
+    ),
+    topics.STORMS_STATE: (
         "application/json",
         "a state document, and one record per partition with the next input offsets",
     ),

@@ -127,14 +127,14 @@ class AlertAcknowledged(Fact):
 class AlertGone(Fact):
     """An alert was missing from two complete lists in a row, or its device was removed; counts as the reset.
 
-    ``gone_at`` is when the first of the two lists was asked for.
+    ``gone_at`` is when the first of the two lists was asked for. ``StormOver``: of a storm's own alert (``schemas.storms``).
     """
 
     ce_type: ClassVar[str] = "lockstep.alert.gone.v1"
     uid: str
     subject: Subject
     gone_at: int
-    cause: Literal["MissingFromList", "DeviceRemoved"]
+    cause: Literal["MissingFromList", "DeviceRemoved", "StormOver"]
 
 
 class DeviceObserved(Fact):

@@ -19,6 +19,11 @@ AUTOTASK_TICKETS = "autotask.tickets"
 OUTCOMES = "outcomes"
 TIMERS = "timers"
 CONTROL = "control"
+STORM_CANDIDATES = "storms.candidates"
+STORM_VERDICTS = "storms.verdicts"
+HANDOFFS = "handoffs"
+#: The header of a record in ``handoffs`` that names the topic that it is for.
+FOR_TOPIC = "for_topic"
 TICKET_COMMANDS = "autotask.ticket-commands"
 DEVICE_COMMANDS = "autotask.device-commands"
 NINJAONE_COMMANDS = "ninjaone.commands"
@@ -33,6 +38,7 @@ OPERATIONS = "operations"
 ROLES = "roles"
 INCIDENTS_STATE = "incidents.state"
 DEVICES_STATE = "devices.state"
+STORMS_STATE = "storms.state"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +68,15 @@ CATALOGUE: tuple[Topic, ...] = (
     _facts(OUTCOMES, "CommandSettled"),
     _facts(TIMERS, "TimerFired"),
     _facts(CONTROL, "PolicyPublished, CompaniesObserved, OrganizationsObserved, ConnectionChanged, ParkedRetried, ..."),
+    _facts(STORM_CANDIDATES, "StormCandidateSeen, StormCandidateLeft, StormTicketCompleted"),
+    _facts(STORM_VERDICTS, "StormDeclared, StormListed, StormJoined, StormReleased, AlertGone of a storm"),
+    Topic(
+        name=HANDOFFS,
+        key="key of the receiver",
+        holds="facts of one agent for another, before they are forwarded",
+        partitions=1,
+        transactional=True,
+    ),
     Topic(name=TICKET_COMMANDS, key="device key", holds="ticket commands", partitions=1, transactional=True),
     Topic(
         name=DEVICE_COMMANDS, key="device key", holds="configuration item commands", partitions=1, transactional=True
@@ -101,14 +116,23 @@ CATALOGUE: tuple[Topic, ...] = (
         cleanup="compact",
         transactional=True,
     ),
+    Topic(
+        name=STORMS_STATE,
+        key="location or organization",
+        holds="state of agent storms",
+        partitions=None,
+        cleanup="compact",
+        transactional=True,
+    ),
 )
 
 BY_NAME: dict[str, Topic] = {topic.name: topic for topic in CATALOGUE}
 
 #: What each agent reads, and where its state lives.
 AGENT_INPUTS: dict[str, tuple[str, ...]] = {
-    "incidents": (NINJAONE_ALERTS, NINJAONE_RESETS, AUTOTASK_TICKETS, OUTCOMES, TIMERS, CONTROL),
+    "incidents": (NINJAONE_ALERTS, NINJAONE_RESETS, AUTOTASK_TICKETS, OUTCOMES, TIMERS, CONTROL, STORM_VERDICTS),
     "devices": (NINJAONE_DEVICES, OUTCOMES, TIMERS, CONTROL),
+    "storms": (STORM_CANDIDATES, TIMERS),
 }
-AGENT_STATE: dict[str, str] = {"incidents": INCIDENTS_STATE, "devices": DEVICES_STATE}
+AGENT_STATE: dict[str, str] = {"incidents": INCIDENTS_STATE, "devices": DEVICES_STATE, "storms": STORMS_STATE}
 COMMAND_TOPICS: tuple[str, ...] = (TICKET_COMMANDS, DEVICE_COMMANDS, NINJAONE_COMMANDS)

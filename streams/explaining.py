@@ -31,6 +31,7 @@ class Happening:
     rule: str | None
     revision: int
     commands: tuple[dict[str, Any], ...]
+    told: tuple[dict[str, Any], ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON output."""
@@ -46,6 +47,7 @@ class Happening:
             "rule": self.rule,
             "revision": self.revision,
             "commands": list(self.commands),
+            "told": list(self.told),
         }
 
     def lines(self) -> Iterator[str]:
@@ -58,6 +60,8 @@ class Happening:
             yield f"    {reason}"
         for command in self.commands:
             yield f"    -> {command['command']} {command['about']}"
+        for told in self.told:
+            yield f"    tells {told['key']}: {told['fact']} {told['about']}"
 
 
 async def explain(options: KafkaOptions, wanted: str) -> list[Happening]:
@@ -128,13 +132,22 @@ def happening_of(record: AuditRecord) -> Happening:
             }
             for command in record.commands
         ),
+        told=tuple(
+            {
+                "id": told["id"],
+                "key": told["key"],
+                "fact": told["type"].removeprefix("lockstep.").rpartition(".v")[0],
+                "about": _about(orjson.loads(told["value"])),
+            }
+            for told in record.decision.get("told", [])
+        ),
     )
 
 
 _TELLING = (
     "outcome", "command_type", "how", "reason", "detail", "ticket_number", "ticket_id", "external_id", "uid", "message",
     "title", "severity", "revision", "author", "status", "completed", "cause", "queue", "priority", "company_id", "item_id", "calls", "timer", "state",
-    "connection",
+    "connection", "storm", "devices", "why",
 )  # fmt: skip
 
 

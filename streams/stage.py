@@ -7,17 +7,19 @@ from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from schemas.audit import AuditedFact
 from schemas.envelope import DecodeError
 from schemas.events import decode_fact
-from schemas.topics import AGENT_INPUTS, AGENT_STATE, AUDIT, DEAD_LETTERS
+from schemas.topics import AGENT_INPUTS, AGENT_STATE, AUDIT, DEAD_LETTERS, FOR_TOPIC, HANDOFFS
 from streams.core import engine
+from streams.core.decision import Told
 from streams.dead_letters import dead_letter_headers
 from streams.ports import Due, InputRecord, OutputRecord, SliceResult
 
 
 class AgentStage:
-    """The stage of ``incidents`` or ``devices``; satisfies ``streams.ports.Stage``.
+    """The stage of one agent; satisfies ``streams.ports.Stage``.
 
     Audit records go to the partition of the fact, commands to the one partition of their topic, dead letters to
-    theirs. The audit record's key is the device key, so that a compaction or a look-up by key works.
+    theirs. The audit record's key is the device key, so that a compaction or a look-up by key works. What is told to another
+    agent goes to ``handoffs``, from where it is forwarded (``streams.forwarding``): agents read nothing transactional.
     """
 
     def __init__(self, agent: str) -> None:
@@ -52,6 +54,7 @@ class AgentStage:
                     OutputRecord(topic, 0, key, command.to_json(), envelope.to_headers())
                     for envelope, command, topic in step.commands
                 ]
+                outputs += [handoff(told) for told in step.told]
                 view[key] = step.state
                 timers[key] = [Due(timer.at, timer.timer) for timer in step.timers]
         return SliceResult(outputs=outputs, states=view.changed, timers=timers, unreadable=unreadable)
@@ -59,6 +62,12 @@ class AgentStage:
     def timers(self, key: bytes, state: bytes) -> Sequence[Due]:
         """The pending timers of a document that was just loaded."""
         return [Due(timer.at, timer.timer) for timer in engine.timers_of(self.name, key.decode(), state)]
+
+
+def handoff(told: Told) -> OutputRecord:
+    """A fact for another agent as it stands in ``handoffs``: the record to be, and the topic that it is for."""
+    headers = [*told.envelope.to_headers(), (FOR_TOPIC, told.topic.encode())]
+    return OutputRecord(HANDOFFS, 0, told.envelope.key.encode(), told.fact.to_json(), headers)
 
 
 def dead_letter(record: InputRecord, *, stage: str, error: ValueError) -> OutputRecord:

@@ -61,10 +61,10 @@ async def waiting(options: KafkaOptions) -> list[WaitingAlert]:
 
 
 def dispositions(bodies: dict[str, dict[str, Any]]) -> Counter[str]:
-    """How many alerts have which disposition, over the documents of the agent ``incidents``."""
+    """How many alerts have which disposition, over the documents of the agent ``incidents``; a storm's own do not count."""
     return Counter(
         alert["disposition"]
         for body in bodies.values()
         for alert in body.get("alerts", {}).values()
-        if "disposition" in alert
+        if "disposition" in alert and "storms_own" not in alert
     )

@@ -158,7 +158,9 @@ def _doing(report: dict[str, Any]) -> str:
     figures = report["figures"]
     if report["role"] == "worker":
         return ", ".join(
-            f"{agent}: {len(part['partitions'])} partitions, {part['facts']} facts" for agent, part in figures.items()
+            f"{agent}: {len(part['partitions'])} partitions, {part['facts']} facts"
+            for agent, part in figures.items()
+            if "partitions" in part
         )
     if report["role"] == "executor":
         owned = [topic for topic, part in figures.items() if part.get("owner")]

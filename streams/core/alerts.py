@@ -11,6 +11,7 @@ them alone, so any order and any number of duplicates end in the same answer. Fi
     ordered   [activity id, raised at]   what our ResetAlert under way covers
     psa {id, at, over}                   the ticket that NinjaOne's own integration opened for it (``core.takeover``)
     active, incident, incidents (how many it opened), disposition, reason, detail, fact (while parked), closed_at
+    candidacy, place, storm                      ``core.storm_watch``
 
 Activities are ordered by id; against the lists, which have none, by the vendor's time.
 """
@@ -20,6 +21,7 @@ from __future__ import annotations
 from typing import Any
 
 from schemas.facts import AlertFact, Subject
+from schemas.storms import StormDeclared
 
 Alert = dict[str, Any]
 
@@ -80,7 +82,13 @@ def stored(fact: AlertFact) -> dict[str, Any]:
 
 def restored(fields: dict[str, Any]) -> AlertFact:
     """The sighting again. It was validated when it came, so it is not validated again."""
-    return AlertFact.model_construct(**{**fields, "subject": Subject.model_construct(**fields["subject"])})
+    where = fields["subject"]
+    if "tags" in where:
+        where = {**where, "tags": tuple(where["tags"])}
+    whole = {**fields, "subject": Subject.model_construct(**where)}
+    if "rule" in fields:
+        return StormDeclared.model_construct(**{**whole, "names": tuple(fields["names"])})
+    return AlertFact.model_construct(**whole)
 
 
 def raised_order(uid: str, alert: Alert) -> tuple[int, str]:

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from schemas.commands import Command, topic_of
 from schemas.envelope import Envelope
+from schemas.facts import Fact
 from schemas.identity import derived_id
 from streams.core.documents import Body, apply
 
@@ -21,6 +22,24 @@ class Issued(NamedTuple):
     envelope: Envelope
     command: Command
     topic: str
+
+
+class Told(NamedTuple):
+    """A fact for another agent with its envelope, whose key is the receiver's, and the topic that the agent reads."""
+
+    envelope: Envelope
+    fact: Fact
+    topic: str
+
+    def entry(self) -> dict[str, str]:
+        """What the audit record says of it."""
+        return {
+            "id": self.envelope.id,
+            "type": self.envelope.type,
+            "topic": self.topic,
+            "key": self.envelope.key,
+            "value": self.fact.to_json().decode(),
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +54,7 @@ class Decision:
     dispositions: dict[str, tuple[str, str]] = field(default_factory=dict)
     rule: str | None = None
     commands: tuple[Issued, ...] = ()
+    told: tuple[Told, ...] = ()
 
     def document(self) -> dict[str, Any]:
         """As JSON data, without what is empty."""
@@ -47,6 +67,8 @@ class Decision:
             result["dispositions"] = self.dispositions
         if self.rule is not None:
             result["rule"] = self.rule
+        if self.told:
+            result["told"] = [told.entry() for told in self.told]
         return result
 
 
@@ -57,7 +79,7 @@ class Draft:
     """
 
     __slots__ = (
-        "_issued", "agent", "body", "changes", "dispositions", "envelope", "key", "now", "reasons", "revision", "rule",
+        "_issued", "_told", "agent", "body", "changes", "dispositions", "envelope", "key", "now", "reasons", "revision", "rule",
     )  # fmt: skip
 
     def __init__(self, *, agent: str, key: str, body: Body, envelope: Envelope) -> None:
@@ -72,6 +94,7 @@ class Draft:
         self.rule: str | None = None
         self.revision: int | None = None
         self._issued: dict[str, Issued] = {}
+        self._told: dict[str, Told] = {}
 
     def change(self, name: str, patch: dict[str, Any] | None, *at: str) -> None:
         """One named change: a patch to the entry ``at`` (section, id), to the body itself, or ``None`` to remove it."""
@@ -107,11 +130,31 @@ class Draft:
         self._issued[identity] = Issued(envelope, command, topic_of(command))
         return identity, ordinal
 
+    def tell(self, fact: Fact, *, key: str, topic: str, about: str | None = None) -> None:
+        """Tell another agent a fact, by the key that it concerns there. ``about``: the incident (its external id)."""
+        cause, ordinal = self.envelope.id, 1
+        identity = derived_id(key, cause, fact.ce_type, ordinal)
+        while identity in self._told:
+            ordinal += 1
+            identity = derived_id(key, cause, fact.ce_type, ordinal)
+        envelope = Envelope(
+            id=identity,
+            type=fact.ce_type,
+            source=f"lockstep/{self.agent}",
+            time=self.now,
+            recorded=self.now,
+            key=key,
+            causation_id=cause,
+            correlation_id=about,
+        )
+        self._told[identity] = Told(envelope, fact, topic)
+
     @property
     def idle(self) -> bool:
         """Whether the fact changed nothing and caused nothing."""
-        return not self.changes and not self._issued
+        return not self.changes and not self._issued and not self._told
 
     def decision(self) -> Decision:
         """What the draft came to."""
-        return Decision(self.changes, self.reasons, self.dispositions, self.rule, tuple(self._issued.values()))
+        commands, told = tuple(self._issued.values()), tuple(self._told.values())
+        return Decision(self.changes, self.reasons, self.dispositions, self.rule, commands, told)

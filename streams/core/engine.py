@@ -36,9 +36,17 @@ from schemas.facts import (
     TicketObserved,
     TimerFired,
 )
-from streams.core import devices, documents, incidents, parked, settlements
+from schemas.storms import (
+    StormCandidateLeft,
+    StormCandidateSeen,
+    StormJoined,
+    StormListed,
+    StormReleased,
+    StormTicketCompleted,
+)
+from streams.core import devices, documents, incidents, parked, settlements, storms
 from streams.core.context import Context, decide_context, parse_context
-from streams.core.decision import Draft, Issued
+from streams.core.decision import Draft, Issued, Told
 from streams.core.documents import CONTEXT_KEY, Body, Timer
 from streams.core.journal import journal
 from streams.core.whose import organization_of, organizations_in
@@ -46,7 +54,8 @@ from streams.core.whose import organization_of, organizations_in
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One decision about one key: its audit record, its commands, the key's new document and all of its pending timers.
+    """One decision about one key: its audit record, its commands, what it tells another agent, the key's new document and
+    all of its pending timers.
 
     ``value`` is the record's JSON, as it is to be published; ``record`` reads it, for those who look inside. ``state`` is never ``None`` today: a document holds the head of its key's chain, and so outlives its contents.
     """
@@ -56,6 +65,7 @@ class Step:
     commands: tuple[Issued, ...]
     state: bytes
     timers: tuple[Timer, ...]
+    told: tuple[Told, ...] = ()
 
     @property
     def record(self) -> AuditRecord:
@@ -79,15 +89,16 @@ AGENTS: dict[str, Agent] = {
     incidents.AGENT: Agent(
         name=incidents.AGENT,
         facts=(
-            AlertTriggered,
-            AlertObserved,
-            AlertReset,
-            AlertAcknowledged,
-            AlertGone,
-            TicketObserved,
-            TicketNoteObserved,
-            CommandSettled,
-            TimerFired,
+            *(
+                AlertTriggered,
+                AlertObserved,
+                AlertReset,
+                AlertAcknowledged,
+                AlertGone,
+                TicketObserved,
+                TicketNoteObserved,
+            ),
+            *(CommandSettled, TimerFired, StormJoined, StormReleased, StormListed),
         ),
         decide_into=incidents.decide_into,
         mapping_changed=parked.mapping_changed,
@@ -102,19 +113,28 @@ AGENTS: dict[str, Agent] = {
         asked_by_operator=devices.asked_by_operator,
         timers_of=devices.timers_of,
     ),
+    storms.AGENT: Agent(
+        name=storms.AGENT,
+        facts=(StormCandidateSeen, StormCandidateLeft, StormTicketCompleted, TimerFired),
+        decide_into=storms.decide_into,
+        # A storm goes on as its rule was when it began, so no control fact concerns it.
+        mapping_changed=lambda draft, context: None,
+        asked_by_operator=lambda draft, context, fact: False,
+        timers_of=storms.timers_of,
+    ),
 }
 
 _CONTEXT = CONTEXT_KEY.encode()
 
 
 def concerns(agent: str, fact: Fact) -> bool:
-    """Whether an agent decides about a fact. Both agents read ``outcomes``, ``timers`` and ``control``:
+    """Whether an agent decides about a fact. All read ``timers``, ``incidents`` and ``devices`` also ``outcomes`` and ``control``:
 
     ``incidents`` also learns a device's item from the outcomes of device commands; ``devices`` skips the outcomes of
     ticket and reset commands; a timer is for the agent that it names.
     """
     if isinstance(fact, ControlFact):
-        return True
+        return agent != storms.AGENT
     if isinstance(fact, TimerFired):
         return fact.agent == agent
     if isinstance(fact, CommandSettled) and agent == devices.AGENT:
@@ -221,7 +241,9 @@ def _step(
         commands=commands,
         state=documents.digest(body),
     )
-    return Step(draft.key, value, decision.commands, documents.write(body, after), tuple(timers_of(draft.body)))
+    return Step(
+        draft.key, value, decision.commands, documents.write(body, after), tuple(timers_of(draft.body)), decision.told
+    )
 
 
 def timers_of(agent: str, key: str, document: bytes) -> tuple[Timer, ...]:

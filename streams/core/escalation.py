@@ -34,7 +34,7 @@ def weigh(draft: Draft, context: Context, external_id: str, fact: AlertFact, rul
     if level is None:
         # The ticket is older than the rule's word.
         opening = speaker_of(incident)
-        level = level_of(context.in_force.rule_for(opening.subject, opening), opening)
+        level = level_of(context.rule_for(opening), opening)
     if _rank(fact.severity) <= max(_rank(level["severity"]), _rank(incident.get("wants", level)["severity"])):
         return None
     wanted = level_of(rule, fact)

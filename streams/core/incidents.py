@@ -22,6 +22,7 @@ from schemas.facts import (
     TicketObserved,
     TimerFired,
 )
+from schemas.storms import StormDeclared, StormJoined, StormListed, StormReleased
 from streams.core import documents
 from streams.core.alerts import Alert, alive, restored, stored, trigger_alive
 from streams.core.context import Context
@@ -33,6 +34,7 @@ from streams.core.notes import acknowledged, note_observed
 from streams.core.placing import clear, move_on, place, place_crowded
 from streams.core.reconcile import reconcile, repeat, rule_of
 from streams.core.settlements import command_settled, item_settled, timer_fired
+from streams.core.storm_members import joined, listed, released, reset_under_way
 from streams.core.takeover import patch_of, ticket_named
 from streams.core.tickets import incident_of, ticket_observed
 from streams.core.waiting import newer_maintenance, with_maintenance
@@ -76,6 +78,12 @@ def decide_into(draft: Draft, context: Context, fact: Fact) -> None:
                 command_settled(draft, context, fact)
         case TimerFired():
             timer_fired(draft, context, fact)
+        case StormJoined():
+            joined(draft, fact)
+        case StormReleased():
+            released(draft, context, fact)
+        case StormListed():
+            listed(draft, context, fact)
         case _:
             draft.reason("NotForIncidents", detail=fact.ce_type)
     if not draft.idle:
@@ -103,6 +111,8 @@ def _sighted(draft: Draft, context: Context, fact: AlertTriggered | AlertObserve
         if fact.raised_at <= alert.get("observed", -1):
             return _known_from_list(draft, context, alert, fact)
         patch = {"observed": fact.raised_at}
+        if isinstance(fact, StormDeclared):
+            patch["storms_own"] = True
     if not alert:
         patch["incidents"] = incidents_of(draft, uid)
     named = patch_of(alert, fact)
@@ -170,8 +180,12 @@ def _raised_again(draft: Draft, context: Context, uid: str, alert: Alert, fact: 
     external_id = alert.get("incident")
     if alert["disposition"] == "rejected":
         return draft.reason(alert["reason"], uid, alert.get("detail", ""))
+    if external_id is None and alert["disposition"] == "suppressed" and "wait" not in alert:
+        # The ticket of its storm was completed and it was left as it was (``reset: opening``).
+        draft.change("AlertActive", {"held": None}, "alerts", uid)
+        return place(draft, context, fact)
     if external_id is None:
-        # Parked, held or suppressed: its latest text is what its ticket will say.
+        # Parked, held, suppressed or part of a storm: its latest text is what its ticket will say.
         if newer_maintenance(alert, fact):
             return _maintenance_changed(draft, context, uid, fact)
         if "maintenance_seen_at" in alert.get("fact", {}):
@@ -206,7 +220,7 @@ def _gone(draft: Draft, context: Context, fact: AlertGone) -> None:
     if fact.gone_at <= known:
         return draft.reason("Duplicate" if fact.gone_at == known else "Superseded", fact.uid)
     draft.change("DisappearanceSeen", {"gone": fact.gone_at}, "alerts", fact.uid)
-    return _ended(draft, context, fact.uid, "Gone" if fact.cause == "MissingFromList" else "DeviceRemoved")
+    return _ended(draft, context, fact.uid, "Gone" if fact.cause == "MissingFromList" else fact.cause)
 
 
 def _ended(draft: Draft, context: Context, uid: str, reason: str) -> None:
@@ -219,7 +233,7 @@ def _ended(draft: Draft, context: Context, uid: str, reason: str) -> None:
         return draft.reason("EchoOfOurWrite" if echo else "AlreadyCleared", uid)
     if alive(alert):
         return draft.reason("Superseded", uid, "the alert was raised again since")
-    by_us = find_command(draft, "ResetAlert", alert.get("incident", ""), uid) is not None
+    by_us = find_command(draft, "ResetAlert", alert.get("incident", ""), uid) is not None or reset_under_way(draft, uid)
     if by_us:
         draft.reason("EchoOfOurWrite", uid)
     return clear(draft, context, uid, reason, by_us=by_us)

@@ -26,7 +26,8 @@ def acknowledged(draft: Draft, context: Context, fact: AlertAcknowledged) -> str
     if fact.activity_id <= known:
         draft.reason("Duplicate" if fact.activity_id == known else "Superseded", fact.uid)
         return None
-    if context.policy is not None and context.policy.notes.acknowledgements == "ignore":
+    policy = context.policy_of(fact.subject.organization_id)
+    if policy is not None and policy.notes.acknowledgements == "ignore":
         draft.reason("AcknowledgementsIgnored", fact.uid)
         return None
     if _is_over(alert, fact):

@@ -15,6 +15,7 @@ from streams.core.mapping import Unmapped
 from streams.core.policy import Rule
 from streams.core.reconcile import create, reconcile, repeat, rule_of
 from streams.core.reopening import bring_back, former_incident
+from streams.core.storm_watch import leave_storm, watched
 from streams.core.takeover import incident_of_ticket, left_alone, ticket_to_take_over
 from streams.core.waiting import ended_while_waiting, held, suppressed
 
@@ -35,6 +36,7 @@ def place(draft: Draft, context: Context, fact: AlertFact) -> None:
     uid = fact.uid
     alert = draft.body["alerts"][uid]
     ordinal = alert.get("incidents", 0) + 1
+    leave_storm(draft, uid, "PlacedElsewhere")
     try:
         external_id(draft.key, uid)
     except IdentityError as error:
@@ -56,7 +58,7 @@ def place(draft: Draft, context: Context, fact: AlertFact) -> None:
     if host is not None:
         return _join(draft, context, host, fact)
     # What has its ticket already is neither held back from one nor brought back to another.
-    if named is None and held(draft, rule, fact):
+    if named is None and (watched(draft, rule, fact) or held(draft, rule, fact)):
         return None
     former = former_incident(draft, rule, condition_of(fact), uid) if named is None else None
     if former is not None:
@@ -205,6 +207,7 @@ def clear(draft: Draft, context: Context, uid: str, reason: str, *, by_us: bool 
         ended["psa"] = {**alert["psa"], "over": True}
     if "acks" in alert:
         ended["acks"] = None
+    leave_storm(draft, uid, reason)
     if "wait" in alert:
         reason, ended["detail"] = ended_while_waiting(alert)
     elif by_us:

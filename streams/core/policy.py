@@ -15,10 +15,12 @@ from pydantic import Field, PrivateAttr, ValidationError, model_validator
 from schemas.commands import MatchStep, Name
 from schemas.envelope import rfc3339
 from schemas.facts import AlertFact, DeviceObserved, Subject
+from schemas.storms import StormDeclared
 from streams.core.policy_findings import Finding, Path, PolicyError, findings_of, wrong
 from streams.core.policy_format import Companies, Defaults, Devices, Notes, RuleSettings
 from streams.core.policy_maintenance import MaintenanceWindow
 from streams.core.policy_parts import Part, Priority
+from streams.core.policy_storm import StormRule
 from streams.core.policy_when import When
 
 __all__ = ["Finding", "ItemShape", "Path", "Policy", "PolicyError", "Rule", "device_values", "parse_policy"]
@@ -55,6 +57,7 @@ class Rule:
     escalate: bool
     takeover: Literal["adopt", "adopt_or_open", "ignore"]
     due_ms: int
+    storm: StormRule | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,8 +150,14 @@ class Policy(Part):
         return self.devices.grace
 
     def rule_for(self, subject: Subject, alert: AlertFact) -> Rule:
-        """The first rule that matches (the last one always does), completed from the defaults."""
-        chosen = next((rule for rule in self.rules if rule.when.holds(subject, alert, self.zones)), self.rules[-1])
+        """The first rule that matches (the last one always does), completed from the defaults.
+
+        A storm's own alert falls under the rule of its members, as long as there is one of that name.
+        """
+        named = alert.rule if isinstance(alert, StormDeclared) else None
+        chosen = next((rule for rule in self.rules if rule.name == named), None) or next(
+            (rule for rule in self.rules if rule.when.holds(subject, alert, self.zones)), self.rules[-1]
+        )
         rule = self._filled_in.get((chosen.name, alert.severity))
         if rule is None:
             rule = self._filled_in[chosen.name, alert.severity] = self._fill_in(chosen, alert.severity)
@@ -193,6 +202,7 @@ class Policy(Part):
             escalate=lived("escalate", False),
             takeover=lived("takeover", "adopt"),
             due_ms=_DUE_MS,
+            storm=chosen.storm.rule() if chosen.storm else None,
         )
 
     def maintenance_at(self, subject: Subject, at_ms: int) -> tuple[str, int] | None:

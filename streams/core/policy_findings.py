@@ -15,9 +15,10 @@ Path = tuple[str | int, ...]
 
 #: Keys that the policy format has, but this version does not honour yet: refused, so that nobody relies on them.
 NOT_YET: dict[str, str] = {
-    "storm": "collapsing many devices into one ticket",
     "contract": "contracts on configuration items",
 }
+#: Keys that people look for elsewhere: what to do instead.
+_BELOW_A_RULE = {"storm": "write it below a rule, beside its lifecycle"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +91,8 @@ def _finding(detail: Any, root: type[BaseModel]) -> Finding:
             return Finding(
                 path, "'canary' is no key of the file: for whom it is in force is said when it is published", hint
             )
+        if key in _BELOW_A_RULE:
+            return Finding(path, f"'{key}' stands in the wrong place", _BELOW_A_RULE[key])
         known = _siblings(root, path[:-1])
         return Finding(path, f"unknown key '{key}'", near(key, known))
     if kind == "missing":

@@ -14,6 +14,7 @@ from schemas.facts import Subject
 from streams.core.policy_findings import near, wrong
 from streams.core.policy_lifecycle import LifecycleSettings
 from streams.core.policy_parts import SEVERITIES, Contract, Duration, NameOrId, Names, Part, Priority, Template, Texts
+from streams.core.policy_storm import StormSettings
 from streams.core.policy_when import When, id_or_name, one_of
 
 
@@ -62,12 +63,13 @@ class Defaults(TicketSettings):
 
 
 class RuleSettings(Part):
-    """One rule: a name, when it applies, its ticket and its lifecycle."""
+    """One rule: a name, when it applies, its ticket and its lifecycle, and when many of its alerts are one storm."""
 
     name: str = Field(min_length=1)
     when: When = When()
     ticket: TicketSettings = TicketSettings()
     lifecycle: LifecycleSettings = LifecycleSettings()
+    storm: StormSettings | None = None
 
 
 class Notes(Part):

@@ -83,6 +83,7 @@ def _rule(policy: Policy, number: int, rule: RuleSettings) -> Iterator[Finding]:
     yield from _texts(("rules", number, "ticket"), rule.ticket)
     yield from _lifecycle(("rules", number, "lifecycle"), rule.lifecycle, policy.defaults.lifecycle)
     yield from _escalation(policy, number, rule)
+    yield from _storm(("rules", number), rule, policy.defaults.lifecycle)
     for position, node_class in enumerate(rule.when.node_class or ()):
         yield from _class(("rules", number, "when", "node_class", position), node_class)
     for position, prefix in enumerate(rule.when.node_class_prefix or ()):
@@ -146,6 +147,17 @@ def _escalation(policy: Policy, number: int, rule: RuleSettings) -> Iterator[Fin
             ("rules", number, "lifecycle", "escalate"),
             f"has no effect: the rule has one priority ({priority}) for every severity",
             "write priority as a map, such as {CRITICAL: Critical, default: Medium}",
+            "warning",
+        )
+
+
+def _storm(path: Path, rule: RuleSettings, base: LifecycleSettings) -> Iterator[Finding]:
+    if rule.storm is not None and (rule.lifecycle.reset or base.reset) == "opening":
+        field = ("lifecycle", "reset") if rule.lifecycle.reset else ("storm",)
+        yield Finding(
+            (*path, *field),
+            "reset: opening resets no device's alert when the ticket of a storm is completed: none of them opened it",
+            "write reset: all for this rule, or mean it",
             "warning",
         )
 

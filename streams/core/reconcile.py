@@ -30,6 +30,7 @@ from streams.core.mapping import Unmapped
 from streams.core.notes import acknowledgements_wait, tell_acknowledgements
 from streams.core.policy import Rule
 from streams.core.reopening import REOPEN, back_in_their_ticket, wanted
+from streams.core.storm_parent import is_storms_own, ticket_completed
 from streams.core.takeover import ask_for_it, create_in_the_way
 from streams.core.ticketing import (
     append_note,
@@ -288,6 +289,9 @@ def _ticket_is_completed(draft: Draft, context: Context, external_id: str, incid
         draft.change("CommandNeedless", None, "pending", deferred[0])
     for uid in incident["active"]:
         alert = draft.body["alerts"][uid]
+        if is_storms_own(alert):
+            ticket_completed(draft, external_id, uid)
+            continue
         if alert["disposition"] in ("parked", "rejected") or find_command(draft, "ResetAlert", external_id, uid):
             continue
         if uid != incident["opened_by"] and rule_of(draft, context, speaker_of(incident)).reset == "opening":

@@ -15,6 +15,8 @@ from streams.core.incident import dispose, find_command, park, send, speaker_of,
 from streams.core.incident import status_of as ticket_status
 from streams.core.placing import clear, place, place_elsewhere
 from streams.core.reconcile import TOUCHED, create, leave_open, reconcile, rule_of
+from streams.core.storm_members import reset_again, reset_settled
+from streams.core.storm_watch import answer_awaited
 from streams.core.takeover import opens_instead, was_too_late
 from streams.core.ticketing import append_note
 from streams.core.tickets import take_ticket
@@ -72,6 +74,8 @@ def command_settled(draft: Draft, context: Context, fact: CommandSettled) -> Non
         draft.change("CommandDeferred", {"due": draft.now + AGAIN_MS, "withdraw": None}, "pending", fact.command_id)
     else:
         draft.change("CommandSettled", None, "pending", fact.command_id)
+    if "storm" in pending:
+        return reset_settled(draft, context, fact, pending)
     if pending["incident"] not in draft.body.get("incidents", {}):
         return draft.reason("UnknownIncident", pending["incident"])
     match pending["type"]:
@@ -277,6 +281,8 @@ def _wait_over(draft: Draft, context: Context, fact: TimerFired) -> None:
     alert = draft.body.get("alerts", {}).get(uid, {})
     if alert.get("wait", {}).get("until") != fact.due_at:
         return draft.reason("TimerNotPending", fact.timer)
+    if answer_awaited(draft, uid, fact.due_at):
+        return None
     return place(draft, context, restored(alert["fact"]))
 
 
@@ -293,6 +299,8 @@ def _settled_down(draft: Draft, context: Context, fact: TimerFired) -> None:
 
 def again(draft: Draft, context: Context, pending: Pending) -> None:
     """Issue the effect of a former command once more (same effect key, next ordinal), as far as it is still owed."""
+    if "storm" in pending:
+        return reset_again(draft, pending)
     external_id, ordinal = pending["incident"], pending["n"] + 1
     incident = draft.body.get("incidents", {}).get(external_id)
     if incident is None:

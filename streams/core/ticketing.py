@@ -20,7 +20,9 @@ from schemas.commands import (
 from schemas.envelope import rfc3339
 from schemas.facts import AlertFact
 from schemas.identity import derived_id
+from schemas.storms import StormDeclared
 from streams.core.policy import Rule
+from streams.core.storm_text import LISTING_LIMIT, listing
 from streams.core.templates import render
 
 Values = dict[str, dict[str, str]]
@@ -59,9 +61,11 @@ def values_of(fact: AlertFact, external_id: str, repeats: int = 0) -> Values:
 def create_ticket(
     *, key: str, external_id: str, company_id: int, item_id: int | None, rule: Rule, fact: AlertFact, now: int
 ) -> CreateTicket:
-    """The ticket of an incident. Its description ends with the line that opens the device in NinjaOne."""
+    """The ticket of an incident. Its description ends with the line that opens the device in NinjaOne, or a storm's devices."""
     values = values_of(fact, external_id)
     link = f"Device in NinjaOne: {fact.subject.link}" if fact.subject.link else ""
+    if isinstance(fact, StormDeclared):
+        link = listing(fact.names, fact.devices, LISTING_LIMIT)
     text = render(rule.description, values, DESCRIPTION_LIMIT - len(link) - 2)
     return CreateTicket(
         key=key,

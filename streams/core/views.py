@@ -102,5 +102,6 @@ def waiting_in(key: str, document: bytes) -> list[WaitingAlert]:
 
 
 def dispositions(document: bytes) -> Counter[str]:
-    """How many alerts of a key of the agent ``incidents`` have which disposition."""
-    return Counter(alert["disposition"] for alert in read(document)[0].get("alerts", {}).values())
+    """How many alerts of a key of the agent ``incidents`` have which disposition; a storm's own do not count."""
+    alerts = read(document)[0].get("alerts", {}).values()
+    return Counter(alert["disposition"] for alert in alerts if "storms_own" not in alert)

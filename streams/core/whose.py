@@ -6,15 +6,18 @@ from collections.abc import Iterator
 from typing import Any
 
 from schemas.facts import (
+    AlertAcknowledged,
     AlertFact,
     AlertGone,
     AlertReset,
     CommandSettled,
     DeviceObserved,
     Fact,
+    TicketNoteObserved,
     TicketObserved,
     TimerFired,
 )
+from schemas.storms import StormJoined, StormListed, StormReleased
 from streams.core.documents import Body
 
 
@@ -23,15 +26,17 @@ def organization_of(fact: Fact, body: Body) -> int | None:
 
     A fact without a subject is about the organization of its incident, alert or command; else of the key's device.
     """
-    if isinstance(fact, AlertFact | AlertReset | AlertGone | DeviceObserved):
+    if isinstance(fact, AlertFact | AlertReset | AlertAcknowledged | AlertGone | DeviceObserved):
         return fact.subject.organization_id
     found: int | None = None
     if isinstance(fact, CommandSettled):
         found = _named(body, fact.incident or "")
-    elif isinstance(fact, TicketObserved):
+    elif isinstance(fact, TicketObserved | TicketNoteObserved):
         found = _named(body, fact.external_id or "")
     elif isinstance(fact, TimerFired):
         found = _named(body, fact.timer.partition(".")[2])
+    elif isinstance(fact, StormJoined | StormListed | StormReleased):
+        found = _named(body, fact.uid)
     return next(_organizations(body), None) if found is None else found
 
 

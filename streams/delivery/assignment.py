@@ -110,6 +110,10 @@ class Assignment:
         self.lanes.update(opened)
         self._report(gained, time.monotonic() - began)
 
+    def report_none(self) -> None:
+        """Say that nothing is held any more: who does something for its partitions has to stop."""
+        self._report([], 0.0)
+
     def resume(self) -> None:
         """Let the lanes work. Call it when the fetch position of every partition is where its lane stands."""
         for lane in self.lanes.values():

@@ -115,6 +115,9 @@ class Consumer(driver.Consumer):
         self.lanes.assigned = numbers = self.lanes.check_same_numbers(held)
         self.lanes.suspend()
         await self.lanes.give_up_all_but(numbers)
+        if not numbers:
+            # Faust seeks nothing then, so nothing is taken over that would say so.
+            self.lanes.report_none()
         await super().on_partitions_assigned(assigned, generation_id)
 
     async def perform_seek(self) -> None:

@@ -66,17 +66,24 @@ class _Sides:
             for uid, alert in body.get("alerts", {}).items():
                 if uid not in self.known or alert.get("active"):
                     self.known[uid] = alert
-                self._members[alert.get("incident", "")].append(uid)
             self._deferred.update(
                 entry["incident"]
                 for entry in body.get("pending", {}).values()
                 if "due" in entry or entry.get("topic") in waiting
             )
+        for uid, alert in self.known.items():
+            self._members[self._home(alert)].append(uid)
+
+    def _home(self, alert: Mapping[str, Any]) -> str:
+        """The incident whose ticket stands for an alert: for a storm's member, that of the storm's own alert."""
+        if "storm" in alert:
+            alert = self.known.get(str(alert["storm"]).split(".")[2], {})
+        return str(alert.get("incident", ""))
 
     def alert(self, uid: str, alert: Alert) -> Iterator[Finding]:
         """One alert, as NinjaOne has it, against what we say of it."""
         known = self.known[uid]
-        disposition, incident = known.get("disposition"), str(known.get("incident", ""))
+        disposition, incident = known.get("disposition"), self._home(known)
         if not alert.active:
             if known.get("active"):
                 yield Finding("MissedClear", uid, f"it is {disposition} here")
@@ -85,6 +92,8 @@ class _Sides:
             yield Finding("NoReason", uid, f"it is active, and its disposition is {disposition or 'none'}")
         elif disposition in _OVER:
             yield Finding("ActiveAlertClosed", uid, f"it is {disposition} here ({known['reason']})")
+        elif "storm" in known and not incident:
+            return  # the storm's own alert is held, suppressed or parked, and says why
         elif disposition in _WITH_TICKET and incident not in self._deferred:
             tickets = self.tickets.get(incident, [])
             if not tickets:
@@ -117,4 +126,4 @@ class _Sides:
         return (asked or {}).get("close_if") == "untouched" and bool(touches_of(self._evidence, ticket.id))
 
     def _belongs(self, uid: str, incident: str) -> bool:
-        return self.known.get(uid, {}).get("incident") == incident
+        return self._home(self.known.get(uid, {})) == incident

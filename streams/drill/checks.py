@@ -24,6 +24,7 @@ from streams.drill.check_delivery import (
 )
 from streams.drill.check_effects import check_items, check_resets, check_tickets, healed, tickets_by_incident
 from streams.drill.check_ends import check_alerts, check_ends
+from streams.drill.check_handoffs import check_handoffs
 from streams.drill.check_lifecycle import check_lifecycle, check_waiting
 from streams.drill.evidence import Evidence
 from streams.drill.finding import KINDS, LOST, Finding, Report
@@ -39,6 +40,7 @@ CHECKS: tuple[Callable[[Reading], Iterator[Finding]], ...] = (
     check_order,
     check_dead_letters,
     check_commands,
+    check_handoffs,
     check_settlements,
     check_closing_order,
     check_tickets,

@@ -13,6 +13,7 @@ from schemas.facts import CommandSettled
 from schemas.topics import AGENT_INPUTS, AGENT_STATE, COMMAND_TOPICS, OUTCOMES
 from streams.delivery.positions import POSITIONS_KEY, decode_positions
 from streams.demo.theatre import StoryFailed, Theatre
+from streams.forwarding import unforwarded
 from streams.kafka_options import KafkaOptions
 from streams.log import LogError
 from streams.readers import ReadError, end_offsets, read_all
@@ -50,6 +51,9 @@ async def _under_way(theatre: Theatre) -> str:
             lag = await undecided(theatre.options, agent)
             if lag:
                 return f"agent {agent} has not decided {lag}"
+        told = await unforwarded(theatre.options)
+        if told:
+            return f"{told} facts that agents told each other are not forwarded"
         open_commands = await unsettled(theatre.options)
     except KAFKA_IS_AWAY as error:
         return f"Kafka does not answer ({type(error).__name__})"

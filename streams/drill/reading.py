@@ -32,7 +32,24 @@ from schemas.facts import (
     TicketObserved,
     TimerFired,
 )
-from schemas.topics import AGENT_INPUTS, AGENT_STATE, AUDIT, COMMAND_TOPICS, CONNECTIONS, DEAD_LETTERS, OUTCOMES
+from schemas.storms import (
+    StormCandidateLeft,
+    StormCandidateSeen,
+    StormJoined,
+    StormListed,
+    StormReleased,
+    StormTicketCompleted,
+)
+from schemas.topics import (
+    AGENT_INPUTS,
+    AGENT_STATE,
+    AUDIT,
+    COMMAND_TOPICS,
+    CONNECTIONS,
+    DEAD_LETTERS,
+    OUTCOMES,
+    STORM_VERDICTS,
+)
 from streams.drill.evidence import Evidence
 from streams.ports import InputRecord
 
@@ -53,8 +70,12 @@ _CONCERN: Mapping[str, tuple[type[Fact], ...]] = {
         CommandSettled,
         TimerFired,
         ControlFact,
+        StormJoined,
+        StormReleased,
+        StormListed,
     ),
     "devices": (DeviceObserved, DeviceRemoved, CommandSettled, TimerFired, ControlFact),
+    "storms": (StormCandidateSeen, StormCandidateLeft, StormTicketCompleted, TimerFired),
 }
 
 
@@ -253,9 +274,9 @@ class Reading:
         }
 
     def alert_facts(self) -> Iterator[AlertTriggered | AlertObserved]:
-        """Every sighting of an active alert."""
+        """Every sighting of an active alert of NinjaOne's."""
         for row in self.facts.values():
-            if isinstance(row.event.data, AlertTriggered | AlertObserved):
+            if isinstance(row.event.data, AlertTriggered | AlertObserved) and row.place.topic != STORM_VERDICTS:
                 yield row.event.data
 
 

@@ -1,13 +1,17 @@
-"""The worker role: the agents, decided by Faust apps over the delivery module."""
+"""The worker role: the agents, decided by Faust apps over the delivery module, and the forwarder between them."""
 
 from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from collections.abc import Coroutine
 from typing import Any
 
+from streams.core import storms
+from streams.delivery.fatal import described, die
 from streams.delivery.settings import PartitionsHeld, Progress, WorkerSettings
 from streams.delivery.worker import run_worker
+from streams.forwarding import Forwarder
 from streams.roles.surroundings import Surroundings
 from streams.stage import stages
 
@@ -15,7 +19,8 @@ from streams.stage import stages
 async def run_worker_role(here: Surroundings, stop: asyncio.Event) -> None:
     """Decide until ``stop``. Raises ``StartRefused``; later trouble ends the process with 70."""
     settings = here.settings
-    figures = _Figures()
+    forwarder = Forwarder(here.options, here.kafka)
+    figures = Figures(forwarder)
     worker = WorkerSettings(
         bootstrap_servers=here.options.bootstrap_servers,
         partitions=settings.kafka.partitions,
@@ -26,17 +31,28 @@ async def run_worker_role(here: Surroundings, stop: asyncio.Event) -> None:
         dead_letters=settings.worker.dead_letters.limit("worker.dead_letters"),
     )
     reporting = asyncio.create_task(here.reporter(figures.as_dict).run(stop))
+    forwarding = asyncio.create_task(_or_die(forwarder.run()))
     try:
         await run_worker(stages(), worker, here.clock.now, stop, figures.take)
     finally:
         stop.set()
-        await asyncio.gather(reporting, return_exceptions=True)
+        forwarding.cancel()
+        await asyncio.gather(reporting, forwarding, return_exceptions=True)
 
 
-class _Figures:
+async def _or_die(forwarding: Coroutine[Any, Any, None]) -> None:
+    """A forwarder that ends by itself would leave agents without each other's word for good: the process ends instead."""
+    try:
+        await forwarding
+    except Exception as error:
+        die(f"forwarder: {described(error)}")
+
+
+class Figures:
     """What the delivery module tells, added up."""
 
-    def __init__(self) -> None:
+    def __init__(self, forwarder: Forwarder) -> None:
+        self._forwarder = forwarder
         self._facts: Counter[str] = Counter()
         self._dead: Counter[str] = Counter()
         self._held: dict[str, list[int]] = {}
@@ -45,13 +61,15 @@ class _Figures:
         """Called after each slice and take-over, on the event loop."""
         if isinstance(progress, PartitionsHeld):
             self._held[progress.agent] = list(progress.partitions)
+            if progress.agent == storms.AGENT:
+                (self._forwarder.active.set if 0 in progress.partitions else self._forwarder.active.clear)()
         else:
             self._facts[progress.agent] += progress.records
             self._dead[progress.agent] += progress.dead_letters
 
     def as_dict(self) -> dict[str, Any]:
         """For ``status``."""
-        return {
+        decided = {
             agent: {
                 "partitions": self._held.get(agent, []),
                 "facts": self._facts[agent],
@@ -59,3 +77,4 @@ class _Figures:
             }
             for agent in sorted({*self._held, *self._facts})
         }
+        return {**decided, "handoffs": self._forwarder.figures()} if self._forwarder.active.is_set() else decided

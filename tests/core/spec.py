@@ -1,4 +1,4 @@
-"""Given, when, then for the two agents: facts in, what was decided out. Every fact goes through the real engine."""
+"""Given, when, then for the agents: facts in, what was decided out. Every fact goes through the real engine."""
 
 from __future__ import annotations
 
@@ -34,8 +34,9 @@ from schemas.facts import (
 )
 from schemas.identity import derived_id
 from schemas.model import canonical
+from schemas.topics import STORM_VERDICTS
 from streams.core import documents, engine
-from streams.core.decision import Issued
+from streams.core.decision import Issued, Told
 from streams.core.engine import Step
 from streams.zones import zones_in
 
@@ -195,6 +196,7 @@ class Scene:
         self.state: dict[bytes, bytes] = {}
         self.records: list[AuditRecord] = []
         self.commands: list[Issued] = []
+        self.told: list[Told] = []
         self.steps: list[Step] = []
         self.now = START
         self._offsets: dict[str, int] = {}
@@ -204,29 +206,39 @@ class Scene:
     def when(self, *facts: Fact, key: str = "407", identity: str | None = None) -> Scene:
         """Each fact is read, decided and kept; ``steps`` and ``issued`` then tell of the last one."""
         for fact in facts:
-            event, audited = self._read(fact, key, identity)
-            self.steps = engine.decide(self.agent, event, audited, self.state)
-            for step in self.steps:
-                self.state[step.key.encode()] = step.state
-                self.records.append(step.record)
-                self.commands.extend(step.commands)
+            envelope = Envelope(
+                id=identity or derived_id(fact.ce_type, fact.to_json().decode()),
+                type=fact.ce_type,
+                source="test",
+                time=self.now,
+                recorded=self.now,
+                key=key,
+            )
+            topic = "control" if isinstance(fact, ControlFact) else TOPICS.get(type(fact), STORM_VERDICTS)
+            self._decide(fact, envelope, topic)
         return self
+
+    def hear(self, *told: Told) -> Scene:
+        """What another agent told is decided as it was forwarded, byte for byte."""
+        for envelope, fact, topic in told:
+            self._decide(fact, envelope, topic)
+        return self
+
+    def _decide(self, fact: Fact, envelope: Envelope, topic: str) -> None:
+        event, audited = self._read(fact, envelope, topic)
+        self.steps = engine.decide(self.agent, event, audited, self.state)
+        for step in self.steps:
+            self.state[step.key.encode()] = step.state
+            self.records.append(step.record)
+            self.commands.extend(step.commands)
+            self.told.extend(step.told)
 
     def later(self, milliseconds: int) -> Scene:
         self.now += milliseconds
         return self
 
-    def _read(self, fact: Fact, key: str, identity: str | None) -> tuple[Event[Fact], AuditedFact]:
+    def _read(self, fact: Fact, envelope: Envelope, topic: str) -> tuple[Event[Fact], AuditedFact]:
         value = fact.to_json()
-        topic = "control" if isinstance(fact, ControlFact) else TOPICS[type(fact)]
-        envelope = Envelope(
-            id=identity or derived_id(fact.ce_type, value.decode()),
-            type=fact.ce_type,
-            source="test",
-            time=self.now,
-            recorded=self.now,
-            key=key,
-        )
         offset = self._offsets.get(topic, 0)
         self._offsets[topic] = offset + 1
         headers = envelope.to_headers()

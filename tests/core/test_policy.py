@@ -9,6 +9,7 @@ import pytest
 from schemas.facts import AlertFact, Company, DeviceObserved, Subject
 from streams.core.mapping import Companies, Mapped, Unmapped, company_for, normalized
 from streams.core.policy import Policy, PolicyError, parse_policy
+from streams.core.policy_lint import lint
 from streams.core.templates import render
 
 CATCH_ALL = {"name": "everything-else", "when": {}}
@@ -173,12 +174,53 @@ def test_what_a_policy_cannot_mean_is_named_with_its_key(document: dict[str, Any
 @pytest.mark.parametrize(
     "document",
     [
-        {"rules": [{"name": "a", "when": {}, "lifecycle": {"storm": {"devices": 10}}}]},
         {"devices": {"contract": 29683617}},
     ],
 )
 def test_a_key_of_a_later_version_is_refused_as_not_yet(document: dict[str, Any]) -> None:
     assert any("not supported yet" in found for found in findings({"version": 1, **document}))
+
+
+def test_a_storm_stands_below_its_rule() -> None:
+    storm = {"devices": 10, "within": "2m"}
+    (rule,) = policy(rules=[{"name": "a", "when": {}, "storm": storm}]).rules
+    assert rule.storm is not None
+    assert (rule.storm.devices, rule.storm.within, rule.storm.by) == (10, 120_000, "location")
+    misplaced = {"rules": [{"name": "a", "when": {}, "lifecycle": {"storm": storm}}]}
+    assert findings({"version": 1, **misplaced}) == [
+        "rules.0.lifecycle.storm: 'storm' stands in the wrong place; write it below a rule, beside its lifecycle"
+    ]
+
+
+def test_a_storm_whose_members_would_not_be_reset_is_told() -> None:
+    storm = {"devices": 10, "within": "2m"}
+    opening = {"name": "a", "when": {}, "storm": storm, "lifecycle": {"reset": "opening"}}
+    (found,) = lint(policy(companies={"unmapped": {"company": 1}}, rules=[opening]))
+    assert (found.key, found.level) == ("rules.0.lifecycle.reset", "warning")
+    (found,) = lint(
+        policy(defaults={"lifecycle": {"reset": "opening"}}, rules=[{"name": "a", "when": {}, "storm": storm}])
+    )
+    assert found.key == "rules.0.storm"
+
+
+@pytest.mark.parametrize(
+    ("storm", "line"),
+    [
+        ({"devices": 1, "within": "2m"}, "devices: 1 devices are no storm; write a number from 2 to 1000"),
+        ({"devices": 2000, "within": "2m"}, "devices: 2000 devices are no storm; write a number from 2 to 1000"),
+        ({"devices": 10, "within": 0}, "within: nothing happens within no time; write how long to count, such as 2m"),
+        (
+            {"devices": 10, "within": "2h"},
+            "within: every alert of this rule would wait so long for its ticket; write 1h at most",
+        ),
+        ({"devices": 10}, "within: is missing; write within here"),
+        ({"devices": 10, "within": "2m", "by": "site"}, "by: input should be 'location' or 'organization'"),
+        ({"devices": 10, "withn": "2m"}, "within: is missing; write within here"),
+    ],
+)
+def test_a_storm_that_cannot_be_meant_is_refused(storm: dict[str, Any], line: str) -> None:
+    found = findings({"version": 1, "rules": [{"name": "a", "when": {}, "storm": storm}]})
+    assert f"rules.0.storm.{line}" in found
 
 
 COMPANIES = Companies(

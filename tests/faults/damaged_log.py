@@ -9,7 +9,15 @@ import orjson
 
 from schemas.facts import AlertReset, DeviceObserved, TicketObserved
 from schemas.identity import derived_id
-from schemas.topics import AUDIT, DEAD_LETTERS, INCIDENTS_STATE, OUTCOMES, TICKET_COMMANDS
+from schemas.topics import (
+    AUDIT,
+    DEAD_LETTERS,
+    HANDOFFS,
+    INCIDENTS_STATE,
+    OUTCOMES,
+    STORM_CANDIDATES,
+    TICKET_COMMANDS,
+)
 from streams.drill.evidence import Evidence
 from streams.drill.reading import CommandAt, FactAt
 from streams.ports import InputRecord
@@ -94,6 +102,38 @@ def silent(evidence: Evidence) -> Evidence:
         document["decision"], document["commands"] = {}, []
 
     return forged(evidence, chain_of()[1], change)
+
+
+# --- what agents tell each other (nothing, in the recorded run)
+
+_WORD = {
+    "id": "0" * 32,
+    "type": "lockstep.storm-candidate.left.v1",
+    "topic": STORM_CANDIDATES,
+    "key": "l31",
+    "value": "{}",
+}
+
+
+def _handed(count: int = 1, topic: str = HANDOFFS) -> list[InputRecord]:
+    headers = [("ce_id", _WORD["id"].encode())]
+    return [InputRecord(topic, 0, offset, b"l31", b"{}", headers, 0) for offset in range(count)]
+
+
+def told_and_not_written(evidence: Evidence) -> Evidence:
+    return forged(evidence, chain_of()[1], lambda document: document["decision"].update(told=[_WORD]))
+
+
+def told_and_not_forwarded(evidence: Evidence) -> Evidence:
+    return topic_with(told_and_not_written(evidence), HANDOFFS, _handed())
+
+
+def told_twice(evidence: Evidence) -> Evidence:
+    return topic_with(told_and_not_written(evidence), HANDOFFS, _handed(2))
+
+
+def told_by_nobody(evidence: Evidence) -> Evidence:
+    return topic_with(evidence, STORM_CANDIDATES, _handed(topic=STORM_CANDIDATES))
 
 
 # --- dead letters

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from schemas.commands import CreateTicket
 from schemas.envelope import Envelope
-from schemas.events import decode_command
+from schemas.events import decode_command, decode_fact
 from schemas.facts import Fact
 from schemas.identity import derived_id, partition_of
-from schemas.topics import AUDIT, DEAD_LETTERS, TICKET_COMMANDS
+from schemas.storms import StormCandidateSeen
+from schemas.topics import AUDIT, DEAD_LETTERS, FOR_TOPIC, HANDOFFS, STORM_CANDIDATES, TICKET_COMMANDS
 from streams.ports import InputRecord, OutputRecord
 from streams.stage import AgentStage
 from tests.core.spec import START, policy, subject, triggered
@@ -66,6 +67,19 @@ def test_what_is_decided_for_the_others_is_the_same_bytes_with_and_without_the_p
     beside = AgentStage("incidents").decide(0, mixed, {})
     assert [out for out in beside.outputs if out.topic != DEAD_LETTERS] == list(alone.outputs)
     assert beside.states == alone.states
+
+
+def test_what_is_told_to_another_agent_is_in_the_slice_that_told_it() -> None:
+    storm = {"name": "all", "when": {}, "storm": {"devices": 3, "within": "2m"}}
+    records = [
+        record(policy(rules=[storm]), 0, key="policy", topic="control"),
+        record(alert(407, organization=17), 0, key="407"),
+    ]
+    (told,) = [out for out in AgentStage("incidents").decide(0, records, {}).outputs if out.topic == HANDOFFS]
+    assert (told.partition, told.key, dict(told.headers)[FOR_TOPIC]) == (0, b"l31", STORM_CANDIDATES.encode())
+    event = decode_fact(told.headers, told.value)
+    assert isinstance(event.data, StormCandidateSeen)
+    assert event.envelope.causation_id == dict(records[1].headers)["ce_id"].decode()
 
 
 def test_a_parked_organization_does_not_stand_in_another_ones_partition_order() -> None:
