@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from streams.core import devices, incidents
 from streams.core.documents import CONTEXT_KEY, read
@@ -13,7 +15,7 @@ from streams.core.documents import CONTEXT_KEY, read
 class ParkedItem:
     """Something that waits for an operator. ``id`` is what ``parked retry`` and ``parked dismiss`` take.
 
-    ``what`` is ``Alert``, ``CreateTicket``, ``CompleteTicket``, ``ResetAlert``, ``upsert`` or ``retire``.
+    ``what`` is ``Alert``, ``CreateTicket``, ``AdoptTicket``, ``CompleteTicket``, ``ResetAlert``, ``upsert`` or ``retire``.
     """
 
     agent: str
@@ -43,7 +45,7 @@ def parked_in(agent: str, key: str, document: bytes) -> list[ParkedItem]:
             elif "ordered" in alert:
                 found.append((uid, "ResetAlert", cases.get(alert["incident"], {}).get("organization"), alert))
         found += [
-            (external_id, case["parked"]["command"], case["organization"], case["parked"])
+            (external_id, _command_of(case), case["organization"], case["parked"])
             for external_id, case in cases.items()
             if "parked" in case
         ]
@@ -59,6 +61,12 @@ def parked_in(agent: str, key: str, document: bytes) -> list[ParkedItem]:
         )
         for name, what, organization, entry in sorted(found, key=lambda one: one[:2])
     ]
+
+
+def _command_of(case: Mapping[str, Any]) -> str:
+    """The command that was refused; an incident's ticket may be one that it was to take over."""
+    command = str(case["parked"]["command"])
+    return "AdoptTicket" if command == "CreateTicket" and "adopts" in case else command
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

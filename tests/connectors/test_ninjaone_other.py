@@ -47,7 +47,12 @@ async def test_every_alert_and_reset_is_told_once_however_the_instance_shows_it(
         assert {entry.fact.source_type for entry in triggered} == {"CONDITION_AGENT_DISK_FREE_SPACE"}
         assert {entry.fact.subject.organization_id for entry in triggered} == {12}
         assert sorted(fact.uid for fact in made.log.facts(AlertReset)) == sorted(first[:15])
-        assert made.log.facts(AlertGone) == made.log.facts(AlertObserved) == []
+        assert made.log.facts(AlertGone) == []
+        # The list has news of an alert that an activity told of only where it names a ticket of another integration.
+        named = sorted(first + second) if "more fields" in quirks else []
+        sightings = made.log.facts(AlertObserved)
+        assert sorted(fact.uid for fact in sightings) == named
+        assert {fact.psa_ticket_id for fact in sightings} <= {"x"}
         assert made.log.dead_letters == []
         await connector.inventory.sweep()
         await connector.inventory.sweep()

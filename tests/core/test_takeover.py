@@ -81,7 +81,7 @@ def test_what_cannot_be_taken_over_is_listed_with_its_reason_and_no_ticket_is_op
     assert scene.kinds == []
     assert scene.disposition() == ("parked", reason)
     (item,) = parked_in("incidents", "407", scene.state[b"407"])
-    assert (item.id, item.reason, item.detail) == (EXTERNAL_A, reason, "the vendor's word")
+    assert (item.id, item.what, item.reason, item.detail) == (EXTERNAL_A, "AdoptTicket", reason, "the vendor's word")
 
 
 def test_a_rule_may_open_a_ticket_of_ours_where_the_other_cannot_be_taken_over() -> None:
