@@ -200,7 +200,10 @@ def disconnect(config: Path | None, as_json: bool, connection: ConnectionName) -
 @click.command("check")
 @common
 def check(config: Path | None, as_json: bool) -> int:
-    """Say what the policy needs in Autotask and Autotask does not have; of a running system also what it knows."""
+    """Say what the policy needs in Autotask and Autotask does not have: exit code 2.
+
+    Of a running system also which organizations have no company; that alone is exit code 0, for their work is parked.
+    """
     settings = settings_of(config)
     file = read_policy(settings.policy_path)
     checked = run(check_policy(settings, file, tenant="must"))
@@ -212,9 +215,9 @@ def check(config: Path | None, as_json: bool) -> int:
             say(file.said(finding))
         for note in checked.notes:
             say_error(f"note: {note}")
-        found = len(checked.all())
-        say(f"{found} findings" if found else "everything that the policy names exists in Autotask")
-    return FINDING if checked.all() else 0
+        count = len(checked.missing)
+        say(f"{count} findings" if count else "everything that the policy names exists in Autotask")
+    return FINDING if checked.missing else 0
 
 
 @click.command("setup")
