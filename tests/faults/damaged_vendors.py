@@ -233,7 +233,7 @@ def doubled_instead_of_reopened(evidence: Evidence) -> Evidence:
     key, uid, alert = known_by_reason("Reopened")
     former = next(t for t in evidence.autotask["tickets"] if t["externalID"] == alert["incident"])
     history = ticket_history(former["id"])
-    reopening = next(row for row in history if (row.get("after") or {}).get("completedDate", "") is None)
+    reopening = next(row for row in history[1:] if (row.get("after") or {}).get("completedDate", "") is None)
     evidence = _with_ticket_history(
         evidence, lambda rows: [row for row in rows if row["id"] != former["id"] or row["seq"] < reopening["seq"]]
     )

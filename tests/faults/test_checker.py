@@ -29,9 +29,10 @@ def test_a_healthy_run_is_clean_and_everything_in_it_was_looked_at() -> None:
     assert [str(finding) for finding in report.findings] == []
     assert report.ok
     counts = report.counts
-    assert counts["alerts"] == 6
-    assert counts["tickets"] == counts["incidents"] == 5, "the repeated condition joined its ticket"
-    assert counts["tickets_open"] == 2
+    assert counts["alerts"] == 11
+    assert counts["tickets"] == counts["incidents"] == 7, "the repeated condition joined its ticket"
+    assert counts["tickets_open"] == 4, "two alerts are active, a ticket is open again, one is a technician's"
+    assert (counts["held"], counts["suppressed"], counts["reopened"], counts["left_open"]) == (1, 1, 1, 1)
     assert counts["alerts_reset"] == 1
     assert counts["commands"] == counts["settled"] > 20
     assert counts["dead_letters"] == 1
