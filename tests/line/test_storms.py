@@ -34,6 +34,7 @@ def rules(system: System) -> Iterator[None]:
         rule("some stay down", 6, SHORT_S),
         rule("completed", 6, WITHIN_S),
         rule("few", 6, SHORT_S),
+        rule("killed", 10, WITHIN_S),
     ]
     policy["rules"] = [*watching, *policy["rules"]]
     system.publish(policy)
@@ -134,3 +135,25 @@ def test_fewer_devices_than_a_storm_needs_get_their_own_tickets(system: System, 
     for uid in uids:
         system.clear(uid)
     system.completed(*tickets)
+
+
+def test_killing_the_worker_that_forwards_in_the_middle_of_a_storm_loses_and_doubles_nothing(
+    system: System, site: list[Row]
+) -> None:
+    there = before(system)
+    forwarding = [
+        role["name"] for role in system.status()["roles"] if role["figures"].get("handoffs", {}).get("active")
+    ]
+    assert len(forwarding) == 1, "one worker forwards"
+    uids = offline(system, site[:8], "killed: is offline")
+    system.kill(forwarding[0])
+    uids += offline(system, site[8:16], "killed: is offline")
+    parent = parent_of(system, there)
+    for uid in uids:
+        system.clear(uid)
+    system.completed(parent, seconds=90)
+    system.silence(4)
+    # Whoever's answer came too late has a ticket of its own, which is complete by now as well.
+    assert all(is_complete(ticket) for ticket in system.tickets() if ticket["id"] not in there)
+    assert system.doubled() == 0
+    assert system.lockstep("audit", "verify").code == 0
