@@ -125,6 +125,11 @@ class Story:
         return "waiting for its ticket" if self.disposition else "nothing decided"
 
     @property
+    def ticket(self) -> str:
+        """The ticket for people: its number, and before Autotask has shown it, its id."""
+        return self.ticket_number or f"id {self.ticket_id}"
+
+    @property
     def left_open(self) -> str:
         """Why its rule leaves the ticket open though the alert is over, empty where it does not."""
         kept = self.disposition == "closed" and self.why.partition(":")[0] in ("TouchedByTechnician", "NeverCompleted")
