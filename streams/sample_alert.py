@@ -34,7 +34,8 @@ def sample_alert(organization_id: int, name: str, *, at: int, by: str) -> AlertO
     uid = str(UUID(hex=derived_id("test alert", organization_id, at, by)))
     return AlertObserved(
         uid=uid,
-        subject=Subject(organization_id=organization_id, organization_name=name),
+        # A title that begins with the device's name then has a word there; the key stays the organization's.
+        subject=Subject(organization_id=organization_id, organization_name=name, device_name="Test"),
         raised_at=at,
         source_type=SOURCE_TYPE,
         source_name="Lockstep test",
@@ -123,6 +124,11 @@ class Story:
         if self.disposition == "held":
             return "held"
         return "waiting for its ticket" if self.disposition else "nothing decided"
+
+    @property
+    def ticket(self) -> str:
+        """The ticket for people: its number, and before Autotask has shown it, its id."""
+        return self.ticket_number or f"id {self.ticket_id}"
 
     @property
     def left_open(self) -> str:

@@ -25,6 +25,8 @@ from streams.sample_alert import Story, its_end, lines_of, sample_alert
 
 #: What is taken back after a failure needs one decision; longer than this nobody wants to wait for it.
 _TAKEN_BACK_S = 10.0
+#: Without webhooks a ticket is seen by the next poll, 30 s later by default.
+_NUMBER_S = 35.0
 
 Records = asyncio.Queue[InputRecord | ReadError]
 Outcome = Literal["completed", "kept", "left open", "stopped"]
@@ -107,23 +109,32 @@ async def send_test_alert(
         try:
             await run.say(f"sending {alert.source_type} {alert.uid} for organization {number} '{name}'")
             await run.publish(NINJAONE_ALERTS, alert)
-            await run.follow(records, ("ticketed", "over", "stopped"), within)
+            await run.follow(records, lambda story: story.stage in ("ticketed", "over", "stopped"), within)
             if sent.story.stage not in ("ticketed", "over"):
                 sent.why = await run.stopped_at(within)
-            elif keep:
-                over, sent.outcome = True, "kept"
             else:
                 over = True
-                await run.publish(NINJAONE_RESETS, its_end(alert, at=clock.now()))
-                await run.follow(records, ("over", "stopped"), within)
-                await run.ended(within)
+                if not keep:
+                    await run.publish(NINJAONE_RESETS, its_end(alert, at=clock.now()))
+                    await run.follow(records, _has_ended, within)
+                # Autotask answers a create with the id alone; the number comes with the first sight of the ticket.
+                await run.follow(records, lambda story: story.ticket_number is not None, _NUMBER_S)
+                await run.ended(within, keep=keep)
         finally:
             if not over:
                 # Also after Ctrl-C: an alert that nobody ends would open its ticket whenever it can.
                 await run.say("taking it back")
                 await run.publish(NINJAONE_RESETS, its_end(alert, at=clock.now()))
-                await run.follow(records, ("over",), _TAKEN_BACK_S, until_closed=True)
+                await run.follow(records, _is_closed, _TAKEN_BACK_S)
     return sent
+
+
+def _has_ended(story: Story) -> bool:
+    return story.stage in ("over", "stopped") or bool(story.left_open)
+
+
+def _is_closed(story: Story) -> bool:
+    return story.disposition in ("closed", "superseded", "rejected")
 
 
 @contextlib.asynccontextmanager
@@ -171,16 +182,14 @@ class _Run:
     async def follow(
         self,
         records: Records,
-        stages: tuple[str, ...],
+        done: Callable[[Story], bool],
         within: float,
-        *,
-        until_closed: bool = False,
     ) -> None:
-        """Tell what happens until one of these stages is reached, or the time is over."""
+        """Tell what happens until it is done, or the time is over."""
         story = self.sent.story
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(within):
-                while True:
+                while not done(story):
                     record = await records.get()
                     if isinstance(record, ReadError):
                         raise record
@@ -189,17 +198,16 @@ class _Run:
                         continue
                     for line in lines_of(happening):
                         await self.say(line)
-                    closed = until_closed and story.disposition in ("closed", "superseded", "rejected")
-                    if story.stage in stages or story.left_open or closed:
-                        return
 
-    async def ended(self, within: float) -> None:
-        """What came of the second way, after the alert's end."""
+    async def ended(self, within: float, *, keep: bool) -> None:
+        """What came of it once there was a ticket."""
         story, sent = self.sent.story, self.sent
-        if story.stage == "over":
+        if keep:
+            sent.outcome = "kept"
+        elif story.stage == "over":
             sent.outcome = "completed"
         elif story.left_open:
-            sent.outcome, sent.why = "left open", f"its rule leaves ticket {story.ticket_number} open: {story.why}"
+            sent.outcome, sent.why = "left open", f"its rule leaves ticket {story.ticket} open: {story.why}"
         else:
             sent.why = await self.stopped_at(within)
 
@@ -219,7 +227,7 @@ class _Run:
         if story.stage == "held":
             return f"its rule '{story.rule}' holds alerts back for longer than {within:g} s ({story.why}); see --within"
         return (
-            f"its ticket {story.ticket_number} is not completed within {within:g} s: its rule '{story.rule}' may let it "
+            f"its ticket {story.ticket} is not completed within {within:g} s: its rule '{story.rule}' may let it "
             "settle first; see --within"
         )
 

@@ -30,7 +30,7 @@ def send_test_alert(config: Path | None, as_json: bool, organization: str, keep:
     sent = run(_send(settings_of(config), organization, keep=keep, within=within, quiet=as_json))
     if as_json:
         say_json(sent.document())
-    number = sent.story.ticket_number
+    number = sent.story.ticket
     if sent.outcome == "stopped":
         if not as_json:
             say_error(f"lockstep: the test alert stopped on its way: {sent.why}")

@@ -45,6 +45,8 @@ class Line:
             ResetAlert: "Succeeded",
         }
         self.published: list[tuple[str, str, Any]] = []
+        self.number: str | None = "T20261124.5001"
+        self.seen_late = False
         self.state, self.switches = "Healthy", dict[str, bytes]()
         self._audit: asyncio.Queue[InputRecord] = asyncio.Queue()
         self._told = len(self.scene.records)
@@ -85,7 +87,12 @@ class Line:
             waits = issued.envelope.id in self.scene.body(issued.envelope.key).get("pending", {})
             if outcome is not None and waits:
                 more = {"reason": "UnknownName", "detail": "queue 'X' does not exist"} if outcome == "Rejected" else {}
+                if type(issued.command) is CreateTicket and outcome == "Succeeded":
+                    more = {"ticket_number": self.number}
                 self.scene.settle_command(issued, outcome, **more)
+                if self.seen_late:
+                    seen = ticket(START + 1000, external_id=issued.command.incident)
+                    self.scene.when(seen, key=issued.envelope.key)
         for record in self.scene.records[self._told :]:
             self._audit.put_nowait(
                 InputRecord("audit", 0, 0, record.key.encode(), record.to_json(), (), self.scene.now)
@@ -129,6 +136,19 @@ async def test_it_goes_the_whole_way_and_is_cleaned_up(monkeypatch: pytest.Monke
         "complete",
     ]
     assert [told.index(word) for word in order] == sorted(told.index(word) for word in order)
+
+
+async def test_the_ticket_s_number_comes_with_the_first_sight_of_it_and_is_waited_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "_NUMBER_S", 0.1)
+    line = Line(monkeypatch)
+    line.number = None
+    assert (await line.send()).story.ticket == "id 5001"
+    line = Line(monkeypatch)
+    line.number = None
+    line.seen_late = True
+    assert (await line.send(keep=True)).story.ticket == "T20261124.5001"
 
 
 async def test_a_kept_ticket_stays_open_and_its_alert_active(monkeypatch: pytest.MonkeyPatch) -> None:
