@@ -56,8 +56,9 @@ class Load:
             "alert": (40, self._alert),
             "clear": (18, self._clear),
             "flap": (6, self._flap),
+            "relapse": (5, self._relapse),
             "come_back": (8, self._lives.come_back),
-            "touch": (4, self._lives.touch),
+            "touch": (5, self._lives.touch),
             "maintenance": (3, self._maintain),
             "repeat": (6, self._repeat),
             "complete": (8, self._complete),
@@ -129,6 +130,7 @@ class Load:
             "alerts", deviceId=device, sourceType=kind, message=message, severity=severity, push=push
         )
         self._raised.append((answer["uid"], device, kind))
+        self._lives.raised(answer["uid"], device, kind)
         return str(answer["uid"])
 
     async def _clear(self) -> bool:
@@ -149,6 +151,9 @@ class Load:
 
     async def _flap(self) -> bool:
         return await self._lives.flap(self._source.choice(self._devices)["id"])
+
+    async def _relapse(self) -> bool:
+        return await self._lives.relapse(self._source.choice(self._devices)["id"])
 
     async def _maintain(self) -> bool:
         return await self._lives.maintain(self._source.choice(self._devices)["id"])
