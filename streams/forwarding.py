@@ -14,8 +14,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import AsyncGenerator, Sequence
+from typing import Any, cast
 
 from schemas.identity import partition_of
 from schemas.topics import CURSORS, DEAD_LETTERS, FOR_TOPIC, HANDOFFS, STORM_CANDIDATES, STORM_VERDICTS
@@ -80,8 +80,11 @@ class Forwarder:
 
     async def _read(self, place: int, waiting: asyncio.Queue[InputRecord]) -> None:
         topic = self._prefix + HANDOFFS
-        async for record in tail(self._options, topic, start={(topic, 0): place}, from_beginning=True):
-            await waiting.put(record)
+        # Closed at once when somebody else forwards: a reader that is only let go of keeps its connection.
+        reader = tail(self._options, topic, start={(topic, 0): place}, from_beginning=True)
+        async with contextlib.aclosing(cast(AsyncGenerator[InputRecord, None], reader)) as records:
+            async for record in records:
+                await waiting.put(record)
 
     async def _forward(self, batch: Sequence[InputRecord]) -> None:
         sizes = {topic: await self._kafka.partitions(self._prefix + topic) for topic in RECEIVERS}
