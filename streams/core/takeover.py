@@ -1,8 +1,9 @@
 """Alerts that carry a ticket of NinjaOne's own integration: that ticket is taken over, so that there is never a second one.
 
-``psa`` in an alert's entry is how NinjaOne named the ticket (``id``), of the alert as it was raised when (``at``), and whether
-that alert is ``over``; ``adopts`` in an incident's entry is the ticket that shall be the incident's. What cannot be taken over (missing, complete, another company's) is parked with its reason; the rule may open a
-ticket of ours instead (``takeover: adopt_or_open``) or leave such alerts to the other integration (``ignore``).
+``psa`` in an alert's entry is how NinjaOne named the ticket (``id``), of the alert as it was raised when (``at``), and
+whether that alert is ``over``; ``adopts`` in an incident's entry is the ticket that shall be the incident's. What cannot be
+taken over (missing, complete, another company's) is parked with its reason; the rule may open a ticket of ours instead
+(``takeover: adopt_or_open``) or leave such alerts to the other integration (``ignore``).
 """
 
 from __future__ import annotations
