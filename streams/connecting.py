@@ -16,7 +16,7 @@ from schemas.topics import CONTROL
 from streams import broker_folder
 from streams.broker import BrokerError
 from streams.clock import clock_of
-from streams.core.policy import Policy
+from streams.core.policy.policy import Policy
 from streams.health import HealthError, connections, credentials_changed, disconnected, record_test
 from streams.kafka_options import KafkaOptions
 from streams.log import KafkaLog, LogError

@@ -9,10 +9,10 @@ from typing import Any
 import yaml
 
 from schemas.model import canonical
-from streams.core.policy import Finding, Policy, PolicyError, parse_policy
-from streams.core.policy import Path as KeyPath
-from streams.core.policy_findings import near
-from streams.core.policy_lint import Observed, lint
+from streams.core.policy.findings import near
+from streams.core.policy.lint import Observed, lint
+from streams.core.policy.policy import Finding, Policy, PolicyError, parse_policy
+from streams.core.policy.policy import Path as KeyPath
 from streams.zones import zone_names, zones_in
 
 #: Far more than a policy has; aliases in a YAML file can make more of a few lines than a machine can hold.

@@ -9,7 +9,7 @@ from difflib import get_close_matches
 from schemas.topics import CONTROL, DEVICES_STATE
 from streams.core.context import Context, parse_context
 from streams.core.documents import CONTEXT_KEY
-from streams.core.policy_lint import Observed
+from streams.core.policy.lint import Observed
 from streams.kafka_options import KafkaOptions
 from streams.readers import ReadError, end_offsets
 from streams.settings import Settings

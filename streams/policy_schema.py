@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from streams.core.policy import Policy
+from streams.core.policy.policy import Policy
 
 
 def policy_schema() -> str:

@@ -14,9 +14,9 @@ from connectors.autotask.metadata import Metadata
 from connectors.autotask.tenant_check import Finding as Missing
 from connectors.autotask.tenant_check import NameKind, TenantCheck
 from schemas.commands import Name
-from streams.core.policy import Path, Policy
-from streams.core.policy_findings import Finding
-from streams.core.policy_format import TicketSettings
+from streams.core.policy.findings import Finding
+from streams.core.policy.format import TicketSettings
+from streams.core.policy.policy import Path, Policy
 
 #: The values of ``devices.fields`` that are days, which a date field takes as well as a text.
 _DAYS = ("enrolled", "warranty_start", "warranty_end")

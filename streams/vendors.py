@@ -14,7 +14,7 @@ from connectors.ports import Gate, Now, OpenGate
 from connectors.probing import ProbeResult, ProbeStep
 from connectors.turns import Turns
 from schemas.facts import ConnectionName
-from streams.core.policy import Policy
+from streams.core.policy.policy import Policy
 from streams.credentials import Credentials
 from streams.policy_tenant import day_fields
 from streams.settings import Settings

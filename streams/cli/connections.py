@@ -17,7 +17,7 @@ from schemas.facts import ConnectionName
 from streams.cli.base import FAILED, FINDING, Failure, actor, common, run, say, say_error, say_json, settings_of
 from streams.clock import clock_of
 from streams.connecting import NOT_TOLD, Tested, running_system, tell_disconnected, tell_fields_created, test_and_tell
-from streams.core.policy import Policy
+from streams.core.policy.policy import Policy
 from streams.policy_check import check_policy
 from streams.policy_file import STARTER, read_policy
 from streams.policy_tenant import tenant_findings

@@ -14,8 +14,8 @@ from schemas.envelope import rfc3339
 from schemas.facts import PolicyPublished
 from streams.cli.base import FAILED, FINDING, Failure, actor, common, run, say, say_error, say_json, settings_of, table
 from streams.cli.parameters import Organizations
-from streams.core.policy import PolicyError, parse_policy
-from streams.core.policy_diff import differences
+from streams.core.policy.diff import differences
+from streams.core.policy.policy import PolicyError, parse_policy
 from streams.core.revisions import Standing, standing
 from streams.policy_check import Checked, check_policy
 from streams.policy_file import read_policy

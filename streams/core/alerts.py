@@ -11,7 +11,7 @@ them alone, so any order and any number of duplicates end in the same answer. Fi
     ordered   [activity id, raised at]   what our ResetAlert under way covers
     psa {id, at, over}                   the ticket that NinjaOne's own integration opened for it (``core.takeover``)
     active, incident, incidents (how many it opened), disposition, reason, detail, fact (while parked), closed_at
-    candidacy, place, storm                      ``core.storm_watch``
+    candidacy, place, storm                      ``core.storms.watch``
 
 Activities are ordered by id; against the lists, which have none, by the vendor's time.
 """

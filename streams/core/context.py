@@ -48,7 +48,7 @@ from streams.core.mapping import (
     mapping_view,
     remember,
 )
-from streams.core.policy import Policy, Rule, parse_policy
+from streams.core.policy.policy import Policy, Rule, parse_policy
 from streams.core.revisions import refusal
 
 #: Requests of operators that are remembered, so that a redelivered one is known. Far more than can be on their way.

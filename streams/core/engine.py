@@ -44,11 +44,12 @@ from schemas.storms import (
     StormReleased,
     StormTicketCompleted,
 )
-from streams.core import devices, documents, incidents, parked, settlements, storms
+from streams.core import devices, documents, incidents, parked, settlements
 from streams.core.context import Context, decide_context, parse_context
 from streams.core.decision import Draft, Issued, Told
 from streams.core.documents import CONTEXT_KEY, Body, Timer
 from streams.core.journal import journal
+from streams.core.storms import agent as storms
 from streams.core.whose import organization_of, organizations_in
 
 

@@ -12,8 +12,8 @@ from schemas.facts import AlertFact
 from streams.core.context import Context
 from streams.core.decision import Draft
 from streams.core.incident import Incident, find_command, send, speaker_of
-from streams.core.policy import Rule
-from streams.core.policy_parts import SEVERITIES
+from streams.core.policy.parts import SEVERITIES
+from streams.core.policy.policy import Rule
 from streams.core.ticketing import raise_priority
 
 RAISE = "RaiseTicketPriority"

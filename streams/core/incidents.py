@@ -34,7 +34,7 @@ from streams.core.notes import acknowledged, note_observed
 from streams.core.placing import clear, move_on, place, place_crowded
 from streams.core.reconcile import reconcile, repeat, rule_of
 from streams.core.settlements import command_settled, item_settled, timer_fired
-from streams.core.storm_members import joined, listed, released, reset_under_way
+from streams.core.storms.members import joined, listed, released, reset_under_way
 from streams.core.takeover import patch_of, ticket_named
 from streams.core.tickets import incident_of, ticket_observed
 from streams.core.waiting import newer_maintenance, with_maintenance

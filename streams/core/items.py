@@ -8,7 +8,7 @@ from typing import Any
 from schemas.commands import UpsertConfigurationItem
 from schemas.facts import DeviceObserved, Subject
 from schemas.identity import device_key, reference_number
-from streams.core.policy import Policy
+from streams.core.policy.policy import Policy
 
 #: Of a command, what does not make the item look different: who asked, what else is alive, what is told of its history.
 _BESIDE = {"organization_id", "alive", "note"}

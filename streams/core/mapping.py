@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from schemas.facts import Company
-from streams.core.policy import Policy
+from streams.core.policy.policy import Policy
 
 # Legal forms say nothing about which company is meant, and the two systems rarely agree on them.
 _LEGAL_FORMS = frozenset(

@@ -12,10 +12,10 @@ from streams.core.decision import Draft
 from streams.core.escalation import weigh
 from streams.core.incident import dispose, leave, speaker_of, status_of
 from streams.core.mapping import Unmapped
-from streams.core.policy import Rule
+from streams.core.policy.policy import Rule
 from streams.core.reconcile import create, reconcile, repeat, rule_of
 from streams.core.reopening import bring_back, former_incident
-from streams.core.storm_watch import leave_storm, watched
+from streams.core.storms.watch import leave_storm, watched
 from streams.core.takeover import incident_of_ticket, left_alone, ticket_to_take_over
 from streams.core.waiting import ended_while_waiting, held, suppressed
 

@@ -28,9 +28,9 @@ from streams.core.incident import (
 )
 from streams.core.mapping import Unmapped
 from streams.core.notes import acknowledgements_wait, tell_acknowledgements
-from streams.core.policy import Rule
+from streams.core.policy.policy import Rule
 from streams.core.reopening import REOPEN, back_in_their_ticket, wanted
-from streams.core.storm_parent import is_storms_own, ticket_completed
+from streams.core.storms.parent import is_storms_own, ticket_completed
 from streams.core.takeover import ask_for_it, create_in_the_way
 from streams.core.ticketing import (
     append_note,

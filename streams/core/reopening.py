@@ -14,7 +14,7 @@ from typing import Any
 
 from streams.core.decision import Draft
 from streams.core.incident import Incident, Status, dispose, unpark
-from streams.core.policy import Rule
+from streams.core.policy.policy import Rule
 
 REOPEN = "ReopenTicket"
 

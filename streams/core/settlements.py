@@ -15,8 +15,8 @@ from streams.core.incident import dispose, find_command, park, send, speaker_of,
 from streams.core.incident import status_of as ticket_status
 from streams.core.placing import clear, place, place_elsewhere
 from streams.core.reconcile import TOUCHED, create, leave_open, reconcile, rule_of
-from streams.core.storm_members import reset_again, reset_settled
-from streams.core.storm_watch import answer_awaited
+from streams.core.storms.members import reset_again, reset_settled
+from streams.core.storms.watch import answer_awaited
 from streams.core.takeover import opens_instead, was_too_late
 from streams.core.ticketing import append_note
 from streams.core.tickets import take_ticket

@@ -14,7 +14,7 @@ from schemas.facts import AlertFact
 from streams.core.alerts import Alert, outlives, stored
 from streams.core.decision import Draft
 from streams.core.incident import Incident, dispose, find_command, send
-from streams.core.policy import Rule
+from streams.core.policy.policy import Rule
 from streams.core.ticketing import adopt_ticket
 
 #: The reason of an alert whose rule leaves it to the integration that opened its ticket.

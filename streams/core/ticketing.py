@@ -21,8 +21,8 @@ from schemas.envelope import rfc3339
 from schemas.facts import AlertFact
 from schemas.identity import derived_id
 from schemas.storms import StormDeclared
-from streams.core.policy import Rule
-from streams.core.storm_text import LISTING_LIMIT, listing
+from streams.core.policy.policy import Rule
+from streams.core.storms.text import LISTING_LIMIT, listing
 from streams.core.templates import render
 
 Values = dict[str, dict[str, str]]

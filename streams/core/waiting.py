@@ -12,7 +12,7 @@ from streams.core.context import Context
 from streams.core.decision import Draft
 from streams.core.documents import Body, Timer
 from streams.core.incident import dispose
-from streams.core.policy import Rule
+from streams.core.policy.policy import Rule
 
 WAIT = "wait."
 #: The reason's beginning for what a maintenance window swallows; the window's name follows.

@@ -27,7 +27,7 @@ from connectors.probing import ProbeResult
 from connectors.receiver import create_receiver
 from schemas.facts import ConnectionName
 from streams.connection_watch import ConnectionWatch
-from streams.core.policy import Policy, parse_policy
+from streams.core.policy.policy import Policy, parse_policy
 from streams.delivery.fatal import described
 from streams.gates import ConnectionGate
 from streams.limited_log import LimitedLog

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Coroutine
 from typing import Any
 
-from streams.core import storms
+from streams.core.storms import agent as storms
 from streams.delivery.fatal import described, die
 from streams.delivery.settings import PartitionsHeld, Progress, WorkerSettings
 from streams.delivery.worker import run_worker

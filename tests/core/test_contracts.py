@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from schemas.commands import CreateTicket
-from streams.core.policy import PolicyError, parse_policy
+from streams.core.policy.policy import PolicyError, parse_policy
 from tests.core.spec import incidents, triggered
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from schemas.commands import RetireConfigurationItem, UpsertConfigurationItem
 from schemas.facts import FieldsCreated, ParkedDismissed, ParkedRetried, Selection
-from streams.core.policy import parse_policy
+from streams.core.policy.policy import parse_policy
 from tests.core.spec import (
     DAY,
     HOUR,

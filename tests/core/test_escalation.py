@@ -9,8 +9,8 @@ from hypothesis import HealthCheck, Phase, settings
 from schemas.commands import Command, CreateTicket, RaiseTicketPriority
 from schemas.facts import AlertObserved, AlertTriggered, Fact
 from streams.core.decision import Issued
-from streams.core.policy import parse_policy
-from streams.core.policy_lint import lint
+from streams.core.policy.lint import lint
+from streams.core.policy.policy import parse_policy
 from tests.core.spec import (
     EXTERNAL_A,
     START,

@@ -8,7 +8,7 @@ import pytest
 
 from schemas.commands import AppendTicketNote, CompleteTicket, CreateTicket
 from schemas.facts import ParkedRetried, Selection, TimerFired
-from streams.core.policy import PolicyError, parse_policy
+from streams.core.policy.policy import PolicyError, parse_policy
 from tests.core.spec import (
     DAY,
     HOUR,

@@ -9,8 +9,8 @@ import pytest
 
 from schemas.commands import CreateTicket
 from schemas.facts import AlertObserved, TimerFired
-from streams.core.policy import PolicyError, parse_policy
-from streams.core.policy_maintenance import WeeklyWindow
+from streams.core.policy.maintenance import WeeklyWindow
+from streams.core.policy.policy import PolicyError, parse_policy
 from streams.core.views import waiting_in
 from streams.core.windows import end_of
 from streams.zones import offsets_of, zones_in

@@ -8,8 +8,8 @@ import pytest
 
 from schemas.facts import AlertFact, Company, DeviceObserved, Subject
 from streams.core.mapping import Companies, Mapped, Unmapped, company_for, normalized
-from streams.core.policy import Policy, PolicyError, parse_policy
-from streams.core.policy_lint import lint
+from streams.core.policy.lint import lint
+from streams.core.policy.policy import Policy, PolicyError, parse_policy
 from streams.core.templates import render
 
 CATCH_ALL = {"name": "everything-else", "when": {}}

@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from streams.core.policy_diff import Difference, differences
+from streams.core.policy.diff import Difference, differences
 
 POLICY: dict[str, Any] = {
     "defaults": {"queue": "Monitoring", "priority": {"MAJOR": "High"}},

@@ -12,7 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 from schemas.identity import external_id
 from schemas.model import canonical
 from streams.core import documents
-from streams.core.storm_watch import is_candidate
+from streams.core.storms.watch import is_candidate
 from tests.core.storm_world import Ticket, World, storm_policy
 
 DEVICES = list(range(1, 7))

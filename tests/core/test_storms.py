@@ -259,7 +259,7 @@ def test_who_joins_before_there_is_a_ticket_stands_in_its_description() -> None:
 
 
 def test_a_place_that_holds_too_many_gives_the_rest_their_own_tickets(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("streams.core.storms.MOST_CANDIDATES", 5)
+    monkeypatch.setattr("streams.core.storms.agent.MOST_CANDIDATES", 5)
     world = stormy().down(*range(1, 9)).work().later(3 * MINUTE)
     assert world.said("TooManyCandidates")
     assert (len(world.parents), len(world.own)) == (1, 3)

@@ -11,7 +11,7 @@ import pytest_asyncio
 import yaml
 
 from schemas.identity import external_id
-from streams.core.policy import parse_policy
+from streams.core.policy.policy import parse_policy
 from streams.policy_check import Checked
 from streams.policy_file import read_policy
 from streams.policy_tenant import TenantFinding, tenant_findings

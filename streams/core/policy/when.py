@@ -11,8 +11,8 @@ from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, mod
 from schemas.commands import Name
 from schemas.facts import AlertFact, Subject
 from streams.core.patterns import pattern
-from streams.core.policy_findings import near, wrong
-from streams.core.policy_parts import PRIORITIES, SEVERITIES, Names, Part, SearchPattern, Texts
+from streams.core.policy.findings import near, wrong
+from streams.core.policy.parts import PRIORITIES, SEVERITIES, Names, Part, SearchPattern, Texts
 from streams.core.week import DAY_MINUTES, DAYS, Offsets, local, minutes_of, within
 
 #: The time zones of a policy, as its publication put them into the document.

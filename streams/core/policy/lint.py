@@ -16,11 +16,11 @@ from difflib import get_close_matches
 
 from schemas.facts import Company
 from streams.core.mapping import Companies, Organizations, Remembered, Unmapped, company_for
-from streams.core.policy import Policy
-from streams.core.policy_findings import Finding, Path
-from streams.core.policy_format import RuleSettings, TicketSettings
-from streams.core.policy_lifecycle import LifecycleSettings
-from streams.core.policy_reach import broader, everything
+from streams.core.policy.findings import Finding, Path
+from streams.core.policy.format import RuleSettings, TicketSettings
+from streams.core.policy.lifecycle import LifecycleSettings
+from streams.core.policy.policy import Policy
+from streams.core.policy.reach import broader, everything
 from streams.core.templates import fixed_text
 from streams.core.ticketing import DESCRIPTION_LIMIT, NOTE_LIMIT, RESOLUTION_LIMIT, TITLE_LIMIT
 

@@ -7,9 +7,9 @@ from typing import Any
 
 from schemas.facts import Subject
 from schemas.storms import MOST_NAMES, StormCandidateSeen, StormDeclared
-from streams.core.policy_parts import SEVERITIES
+from streams.core.policy.parts import SEVERITIES
 
-#: An entry of ``candidates`` (``core.storms``).
+#: An entry of ``candidates`` (``core.storms.agent``).
 Candidate = dict[str, Any]
 
 

@@ -1,7 +1,7 @@
 """The agent ``storms``: many devices of one place with one condition within a short time are one incident.
 
 Its keys are places: ``l<id>`` a location, ``o<id>`` an organization. It knows of alerts only what ``incidents`` tells it of those
-that wait (``core.storm_watch``), and answers each by its device's key (``core.storm_members``). Fields of a body (times: epoch ms)::
+that wait (``core.storms.watch``), and answers each by its device's key (``core.storms.members``). Fields of a body (times: epoch ms)::
 
     candidates  device key/uid: {n, at, cause, name, device, severity; storm, while it is part of one}
     left        device key/uid: {n, at}: no candidate any more, for so long as what was said of it may be said again
@@ -33,8 +33,8 @@ from schemas.topics import STORM_VERDICTS
 from streams.core.context import Context
 from streams.core.decision import Draft
 from streams.core.documents import Body, Timer
-from streams.core.policy_storm import MOST_DEVICES
-from streams.core.storm_declaration import declaration, names_of, together
+from streams.core.policy.storm import MOST_DEVICES
+from streams.core.storms.declaration import declaration, names_of, together
 
 AGENT = "storms"
 

@@ -1,6 +1,6 @@
 """The policy file's format: each section as a frozen value with its defaults and its limits.
 
-A key that does not exist is an error here; ``streams.core.policy_findings`` says it in a person's words.
+A key that does not exist is an error here; ``streams.core.policy.findings`` says it in a person's words.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from pydantic import Field, model_validator
 
 from schemas.commands import MatchStep
 from schemas.facts import Subject
-from streams.core.policy_findings import near, wrong
-from streams.core.policy_lifecycle import LifecycleSettings
-from streams.core.policy_parts import SEVERITIES, Contract, Duration, NameOrId, Names, Part, Priority, Template, Texts
-from streams.core.policy_storm import StormSettings
-from streams.core.policy_when import When, id_or_name, one_of
+from streams.core.policy.findings import near, wrong
+from streams.core.policy.lifecycle import LifecycleSettings
+from streams.core.policy.parts import SEVERITIES, Contract, Duration, NameOrId, Names, Part, Priority, Template, Texts
+from streams.core.policy.storm import StormSettings
+from streams.core.policy.when import When, id_or_name, one_of
 
 
 class TicketSettings(Part):

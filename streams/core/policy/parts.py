@@ -9,7 +9,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from schemas.commands import Name
 from streams.core.patterns import PatternFault, pattern
-from streams.core.policy_findings import wrong
+from streams.core.policy.findings import wrong
 from streams.core.templates import fault_of
 
 SEVERITIES = ("CRITICAL", "MAJOR", "MODERATE", "MINOR", "NONE")

@@ -7,7 +7,7 @@ from typing import Any
 
 from schemas.identity import derived_id
 from schemas.storms import StormListed
-from streams.core.policy import Rule
+from streams.core.policy.policy import Rule
 
 #: How much of a description (Autotask: 8000 characters) the names may take, and of a note (32,000).
 LISTING_LIMIT, NOTE_LISTING_LIMIT = 4000, 31000

@@ -7,12 +7,12 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from streams.core.policy_findings import wrong
-from streams.core.policy_parts import Duration, Part
+from streams.core.policy.findings import wrong
+from streams.core.policy.parts import Duration, Part
 
 By = Literal["location", "organization"]
 
-#: What one storm can hold (``streams.core.storms.MOST_CANDIDATES``): a threshold above it would never be reached.
+#: What one storm can hold (``streams.core.storms.agent.MOST_CANDIDATES``): a threshold above it would never be reached.
 MOST_DEVICES = 1000
 #: Every alert of the rule waits so long for its ticket; who waits for an hour has no monitoring.
 LONGEST_WITHIN_MS = 3_600_000

@@ -16,12 +16,12 @@ from schemas.commands import MatchStep, Name
 from schemas.envelope import rfc3339
 from schemas.facts import AlertFact, DeviceObserved, Subject
 from schemas.storms import StormDeclared
-from streams.core.policy_findings import Finding, Path, PolicyError, findings_of, wrong
-from streams.core.policy_format import Companies, Defaults, Devices, Notes, RuleSettings
-from streams.core.policy_maintenance import MaintenanceWindow
-from streams.core.policy_parts import Part, Priority
-from streams.core.policy_storm import StormRule
-from streams.core.policy_when import When
+from streams.core.policy.findings import Finding, Path, PolicyError, findings_of, wrong
+from streams.core.policy.format import Companies, Defaults, Devices, Notes, RuleSettings
+from streams.core.policy.maintenance import MaintenanceWindow
+from streams.core.policy.parts import Part, Priority
+from streams.core.policy.storm import StormRule
+from streams.core.policy.when import When
 
 __all__ = ["Finding", "ItemShape", "Path", "Policy", "PolicyError", "Rule", "device_values", "parse_policy"]
 

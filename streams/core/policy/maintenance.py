@@ -8,9 +8,9 @@ from typing import Annotated, Any, Self
 from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 
 from schemas.facts import Subject
-from streams.core.policy_findings import wrong
-from streams.core.policy_parts import Names, Part
-from streams.core.policy_when import Clock, Days, Zones, id_or_name
+from streams.core.policy.findings import wrong
+from streams.core.policy.parts import Names, Part
+from streams.core.policy.when import Clock, Days, Zones, id_or_name
 from streams.core.windows import end_of
 
 _EXAMPLE = "2026-12-05T22:00:00+01:00"

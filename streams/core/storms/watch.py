@@ -2,7 +2,7 @@
 
 Fields of an alert's entry: ``candidacy`` (``schemas.storms``; odd while it waits for a storm or is part of one), ``place``
 (the key of whose storm it would be, meanwhile) and ``storm`` (the external id of the parent ticket, while it is part of one). What the agent ``storms`` answers is in
-``core.storm_members``.
+``core.storms.members``.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from schemas.topics import STORM_CANDIDATES
 from streams.core.alerts import Alert, stored
 from streams.core.decision import Draft
 from streams.core.incident import dispose
-from streams.core.policy import Rule
-from streams.core.policy_storm import By
+from streams.core.policy.policy import Rule
+from streams.core.policy.storm import By
 
 #: How long the answer may be on its way, beyond the time in which devices are counted. One that comes later finds the
 #: alert with a ticket of its own, and changes nothing.

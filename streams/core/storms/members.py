@@ -18,8 +18,8 @@ from streams.core.decision import Draft
 from streams.core.incident import dispose, send, speaker_of
 from streams.core.placing import clear, place
 from streams.core.reconcile import reconcile, rule_of
-from streams.core.storm_text import storm_note
-from streams.core.storm_watch import leave_storm, tell_left
+from streams.core.storms.text import storm_note
+from streams.core.storms.watch import leave_storm, tell_left
 from streams.core.ticketing import reset_alert
 
 #: A deferred reset comes again after ten minutes, like every command (design section 5, rule 4).

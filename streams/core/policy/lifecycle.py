@@ -6,8 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator
 
-from streams.core.policy_findings import wrong
-from streams.core.policy_parts import Duration, NameOrId, Names, Part
+from streams.core.policy.findings import wrong
+from streams.core.policy.parts import Duration, NameOrId, Names, Part
 
 #: What a key's state remembers of an ended incident (``streams.core.memory``); later there is nothing to reopen.
 LONGEST_REOPEN_MS = 30 * 24 * 3_600_000

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from streams.core.policy_parts import PRIORITIES, SEVERITIES
-from streams.core.policy_when import TimeMatch, When
+from streams.core.policy.parts import PRIORITIES, SEVERITIES
+from streams.core.policy.when import TimeMatch, When
 from streams.core.week import DAY_MINUTES
 
 _TEXTS = ("source_type", "node_class", "tags", "severity", "priority", "condition", "subject", "organization", "location", "role")  # fmt: skip
