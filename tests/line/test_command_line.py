@@ -91,29 +91,42 @@ def test_a_stranger_reads_every_topic_of_a_running_system_by_the_document_alone(
 
     async def look() -> dict[str, int]:
         counts = dict.fromkeys(stranger.addresses, 0)
+        # What nobody could read, because another test wrote it, is kept as a dead letter that says where it stood.
+        unreadable = set()
+        async for letter in read_all(options, "dead-letters"):
+            about = {name: value.decode() for name, value in letter.headers if name.startswith("dead_")}
+            if "dead_offset" in about:
+                unreadable.add((about["dead_topic"], int(about["dead_partition"]), int(about["dead_offset"])))
         for topic in stranger.addresses:
             async for record in read_all(options, topic):
+                if (topic, record.partition, record.offset) in unreadable:
+                    continue
                 stranger.read(topic, record.headers, record.key, record.value)
                 counts[topic] += 1
         return counts
 
     counts = asyncio.run(look())
-    assert {topic for topic, count in counts.items() if count == 0} <= {"dead-letters", "operations", "timers"}
+    # What only happens in a storm, on a timer or to an operator's word may not have happened here.
+    rare = {"dead-letters", "operations", "timers", "handoffs", "storms.candidates", "storms.verdicts", "storms.state"}
+    assert {topic for topic, count in counts.items() if count == 0} <= rare
 
 
 def test_a_draft_is_compared_with_what_really_happened_and_calls_nobody(system: System) -> None:
+    system.publish(system.policy())
+    system.silence(2)
+    begin = rfc3339(round(time.time() * 1000))
     uid = system.alert(system.take()[0])
     ticket = system.opened(uid)[0]
     system.clear(uid)
     system.completed(ticket)
     system.silence(2)
     calls = system.psa.mark()
-    same = system.lockstep("whatif", "--policy", str(system.folder / "policy.yaml"), "--since", "1d", "--json")
+    same = system.lockstep("whatif", "--policy", str(system.policy_path), "--since", begin, "--json")
     assert (same.code, same.json()["changes"]) == (0, []), same
     assert same.json()["live"]["tickets"] == same.json()["draft"]["tickets"] > 0
     draft = system.folder / "draft.yaml"
     draft.write_text("version: 1\nrules:\n  - {name: patient, when: {}, lifecycle: {hold: 12h}}\n")
-    said = system.lockstep("whatif", "--policy", str(draft), "--since", "1d")
+    said = system.lockstep("whatif", "--policy", str(draft), "--since", begin)
     assert said.code == 2, said
     assert f"- {ticket['externalID']}: not opened" in said.out
     assert "0 opened" in said.out
@@ -180,7 +193,7 @@ def test_a_paused_vendor_is_not_called_and_the_rest_goes_on(system: System, vend
     ("arguments", "code", "word"),
     [
         (["nonsense"], 64, "nonsense"),
-        (["rebuild"], 64, "not available yet"),
+        (["resync"], 64, "not available yet"),
         (["explain"], 64, "ID"),
         (["connect", "ninjaone", "--username", "x"], 64, "--client-id"),
         (["parked", "dismiss", "no-such-id", "--reason", "x"], 1, "parked list"),
