@@ -96,6 +96,11 @@ def is_complete(ticket: Row) -> bool:
     return ticket["completedDate"] is not None
 
 
+def name_of(device: Row) -> str:
+    """What Lockstep calls a device: its display name, else what it calls itself."""
+    return str(device.get("displayName") or device["systemName"])
+
+
 def fields_of(item: Row) -> dict[str, str | None]:
     """The user-defined fields of a configuration item by name."""
     return {field["name"]: field["value"] for field in item["userDefinedFields"]}
@@ -121,7 +126,7 @@ class Said:
 class System:
     """One installation in a folder of its own. ``start``, use, ``close``."""
 
-    def __init__(self, folder: Path, *, workers: int = 2, devices: int = 120, organizations: int = 3) -> None:
+    def __init__(self, folder: Path, *, workers: int = 2, devices: int = 220, organizations: int = 3) -> None:
         self.folder = folder
         self.workers = workers
         self.devices = devices

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from tests.line.system import System, is_complete, until, writes
+from tests.line.system import System, is_complete, name_of, until, writes
 
 NOC, MONITORING, TRIAGE = 29_683_355, 29_683_354, 29_683_378
 #: How long nothing may be written after the last closing; the acceptance run takes 60 s.
@@ -26,7 +26,7 @@ def test_two_rules_choose_queue_priority_status_type_and_source(system: System) 
     assert [offline[name] for name in names] == [NOC, 4, 10, 5, -2]
     assert [other[name] for name in names] == [MONITORING, 1, 1, 2, 8]
     organizations = {o["id"]: o["name"] for o in system.ninja.state()["organizations"]}
-    assert offline["title"] == f"{server['displayName']} offline at {organizations[server['organizationId']]}"
+    assert offline["title"] == f"{name_of(server)} offline at {organizations[server['organizationId']]}"
 
 
 def test_a_changed_rule_takes_effect_without_a_restart(system: System) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from tests.line.system import Row, System, fields_of, until, writes
+from tests.line.system import Row, System, fields_of, name_of, until, writes
 
 SERVER, WORKSTATION, NETWORK = 10, 14, 15  # item types of the simulated tenant
 MANAGED_SERVER, MANAGED_DEVICE, MANAGED_NETWORK = 29_682_953, 29_682_954, 29_682_955  # its products
@@ -14,7 +14,7 @@ def test_an_item_carries_serial_system_memory_and_addresses(system: System) -> N
     device = system.take()[0]
     item = until("the device has an item", lambda: system.item(device))
     fields = fields_of(item)
-    assert item["referenceTitle"] == device["displayName"]
+    assert item["referenceTitle"] == name_of(device)
     assert item["serialNumber"] == device["system"]["serialNumber"]
     assert fields["Operating System"] == device["os"]["name"]
     gigabytes = device["memory"]["capacity"] // 1024**3

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import pytest
 
 from schemas.envelope import rfc3339
-from tests.line.system import Row, System, is_complete, until
+from tests.line.system import Row, System, is_complete, name_of, until
 
 #: Longer than an alert, its clearing and the observation of both take, also on a busy machine.
 HOLD_S = 6
@@ -200,7 +200,7 @@ def test_the_text_of_a_completion_is_the_rules(system: System) -> None:
     system.clear(uid)
     system.completed(ticket)
     done = next(t for t in system.tickets() if t["id"] == ticket["id"])
-    assert f"{device['displayName']} is well again" in done["resolution"]
+    assert f"{name_of(device)} is well again" in done["resolution"]
 
 
 def test_in_a_maintenance_window_nothing_opens_and_what_still_fires_at_its_end_does(system: System) -> None:
