@@ -21,7 +21,9 @@ def check_handoffs(reading: Reading) -> Iterator[Finding]:
     arrived: dict[str, list[InputRecord]] = defaultdict(list)
     for topic in TOLD:
         for raw in reading.records(topic):
-            arrived[_id(raw)].append(raw)
+            # What a drill planted so that nobody can read it was told by nobody, and ends as a dead letter.
+            if (raw.topic, raw.partition, raw.offset) not in reading.evidence.poison:
+                arrived[_id(raw)].append(raw)
     for identity, (decided, told) in said.items():
         about = f"{decided.shown} told {told['key']} a {told['type']}"
         if not handed[identity]:

@@ -10,17 +10,19 @@ import orjson
 import pytest
 
 from schemas.facts import AlertFact, AlertGone, AlertReset, AlertTriggered, Subject
-from schemas.topics import CONTROL
+from schemas.topics import CONTROL, STORM_CANDIDATES
 from streams.drill.check_lifecycle import check_waiting
 from streams.drill.checks import check
 from streams.drill.evidence import Evidence
+from streams.drill.planting import poison
 from streams.drill.policy import EACH, HELD, LIFECYCLES, SETTLES, UNTOUCHED, WINDOW, drill_policy
 from streams.drill.reading import Reading
 from streams.drill.rules import Rules, seconds_of
 from streams.drill.stories import Known
 from streams.policy_file import read_policy
+from streams.ports import InputRecord
 from tests.faults import damaged_vendors as vendors
-from tests.faults.evidence_builder import autotask_with, healthy, ninjaone_with, numbered, reading
+from tests.faults.evidence_builder import autotask_with, healthy, ninjaone_with, numbered, reading, topic_with
 
 HERE = Subject(organization_id=1, device_id=7)
 
@@ -153,3 +155,16 @@ def test_what_is_held_back_may_wait_until_its_end_and_a_moment_more(
     alert = {"disposition": disposition, "reason": reason, "active": True}
     reading.__dict__["bodies"] = {"7": {"alerts": {"u": alert}}}
     assert [finding.kind for finding in check_waiting(reading)] == ["ForgottenAlert"] * forgotten
+
+
+@pytest.mark.parametrize("what", ["no_headers", "header_null", "no_value"])
+def test_poison_in_a_topic_of_what_agents_tell_each_other_was_told_by_nobody_and_is_no_finding_of_that(
+    what: str,
+) -> None:
+    value, headers = poison(what)
+    planted = InputRecord(STORM_CANDIDATES, 1, 0, b"1", value, headers, 0)
+    evidence = topic_with(healthy(), STORM_CANDIDATES, [planted])
+    place = (STORM_CANDIDATES, 1, 0)
+    assert "UnknownHandoff" not in found(replace(evidence, poison=evidence.poison | {place}))
+    if what == "no_headers":
+        assert "UnknownHandoff" in found(evidence)
