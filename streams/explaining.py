@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +15,9 @@ from schemas.identity import is_key
 from schemas.topics import AUDIT
 from streams.kafka_options import KafkaOptions
 from streams.readers import read_all
+
+#: Ticket numbers, uids and external ids are longer; anything shorter would be found in half of the log.
+_SHORTEST = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +74,13 @@ async def explain(options: KafkaOptions, wanted: str) -> list[Happening]:
     Reads the audit once; records of one key are in order, and the result is in the order of time.
     """
     records = [AuditRecord.from_json(raw.value or b"") async for raw in read_all(options, AUDIT)]
-    chosen = _of_device(records, wanted) if is_key(wanted) else []
-    chosen = chosen or _of_incident(records, wanted)
-    return sorted((happening_of(record) for record in chosen), key=lambda happening: happening.at)
+    return sorted((happening_of(record) for record in chosen(records, wanted)), key=lambda happening: happening.at)
+
+
+def chosen(records: list[AuditRecord], wanted: str) -> list[AuditRecord]:
+    """The records that an id means, in their order: those of a key, else those of an incident. Parts of names mean nothing."""
+    found = _of_device(records, wanted) if is_key(wanted) else []
+    return _of_incident(records, wanted) if not found and (wanted.isdigit() or not is_key(wanted)) else found
 
 
 def _of_device(records: list[AuditRecord], wanted: str) -> list[AuditRecord]:
@@ -81,17 +89,31 @@ def _of_device(records: list[AuditRecord], wanted: str) -> list[AuditRecord]:
 
 def _of_incident(records: list[AuditRecord], wanted: str) -> list[AuditRecord]:
     """Records that name the id, and then those that name the incidents or alerts found there."""
+    if len(wanted) < _SHORTEST and not wanted.isdigit():
+        return []
     names = {wanted, wanted.replace("-", "")} if len(wanted.replace("-", "")) == 32 else {wanted}
-    named = [record for record in records if _names(record, names)]
+    # A number is a ticket's id, not any number; a name is whole, not a part of another one.
+    written = rf'"ticket(?:_id)?":{wanted}(?!\d)' if wanted.isdigit() else _whole(names)
+    named = [record for record in records if _names(record, re.compile(written))]
     for record in named:
         names |= _incidents_in(record)
     keys = {record.key for record in named}
-    return [record for record in records if record.key in keys and _names(record, names)]
+    either = re.compile(f"{written}|{_whole(names - {wanted})}" if names - {wanted} else written)
+    return [record for record in records if record.key in keys and _names(record, either)]
 
 
-def _names(record: AuditRecord, names: set[str]) -> bool:
+def _whole(names: set[str]) -> str:
+    parts = []
+    for name in sorted(names):
+        # A uid stands within external ids; anything else is whole with its dots and dashes.
+        beside = "[0-9A-Za-z]" if len(name.replace("-", "")) == 32 else "[0-9A-Za-z.-]"
+        parts.append(rf"(?<!{beside}){re.escape(name)}(?!{beside})")
+    return "|".join(parts)
+
+
+def _names(record: AuditRecord, written: re.Pattern[str]) -> bool:
     texts = [record.fact.value, *(command.value for command in record.commands), orjson.dumps(record.decision).decode()]
-    return any(name in text for name in names for text in texts)
+    return any(written.search(text) for text in texts)
 
 
 def _incidents_in(record: AuditRecord) -> set[str]:

@@ -233,7 +233,7 @@ def explain(config: Path | None, as_json: bool, identity: str) -> int:
     happenings, stands = run(main())
     if not happenings and not stands:
         raise Failure(
-            f"the audit knows nothing of '{identity}'; it takes an alert's uid, a ticket's number or a device's id"
+            f"the audit knows nothing of '{identity}'; it takes an alert's uid, a ticket's number, the id of a device, or l31 and o17 for a location and an organization"
         )
     if as_json:
         mapped = {"mapping": as_rows(stands)[0]} if stands else {}

@@ -61,6 +61,7 @@ def publish(
         say(f"nothing to publish: revision {result.revision} is in force{_for(canary)} and says the same")
     elif canary:
         say(f"policy revision {result.revision} is in force{_for(canary)}; everybody else keeps the previous one")
+        _say_ended(result)
         say("next: 'lockstep policy promote' puts it into force for all, 'lockstep policy rollback' takes it back")
     else:
         say(f"policy revision {result.revision} is in force" + (" for all" if result.promoted else ""))

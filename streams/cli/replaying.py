@@ -37,14 +37,17 @@ class Instant(click.ParamType):
     def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> int:
         if isinstance(value, int):
             return value
-        ago = re.fullmatch(r"(\d+)([smhd])", value.strip())
+        ago = re.fullmatch(r"(\d{1,7})([smhd])", value.strip())
         if ago is not None:
-            return machine_now() - int(ago[1]) * _UNIT_MS[ago[2]]
+            return max(0, machine_now() - int(ago[1]) * _UNIT_MS[ago[2]])
         try:
             moment = datetime.fromisoformat(value)
         except ValueError:
             self.fail(f"'{value}' is no time; write it like 2026-11-28T09:30:00Z or 7d", parameter, context)
-        return round((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
+        at = round((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
+        if not 0 <= at <= machine_now():
+            self.fail(f"'{value}' is not in the past", parameter, context)
+        return at
 
 
 @click.command("rebuild")
@@ -53,7 +56,7 @@ class Instant(click.ParamType):
 @click.option(
     "--output",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="Write every document to a file, one JSON line each.",
+    help="Write the documents (with --key: that key's) to a file, one JSON line each.",
 )
 @common
 def rebuild(config: Path | None, as_json: bool, as_of: int | None, key: str | None, output: Path | None) -> int:
@@ -72,8 +75,11 @@ def rebuild(config: Path | None, as_json: bool, as_of: int | None, key: str | No
     if key is not None and not shown:
         raise Failure(f"the audit has no decision about '{key}'" + (f" until {rfc3339(as_of)}" if as_of else ""))
     if output is not None:
-        with output.open("wb") as file:
-            file.writelines(orjson.dumps(row) + b"\n" for row in rows)
+        try:
+            with output.open("wb") as file:
+                file.writelines(orjson.dumps(row) + b"\n" for row in (rows if key is None else shown))
+        except OSError as error:
+            raise Failure(f"{output}: cannot be written: {error.strerror}; nothing else was changed") from None
     counts = _alerts(found)
     if as_json:
         say_json(

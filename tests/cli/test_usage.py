@@ -20,6 +20,8 @@ from tests.cli.terminal import LOCKSTEP, Terminal
         ("resync", "'resync' (reading both vendors anew) is not available yet"),
         ("rebuild --as-of yesterday", "'yesterday' is no time; write it like 2026-11-28T09:30:00Z or 7d"),
         ("--json reconcile --repair", "not available yet"),
+        ("rebuild --as-of 99999999999d", "is no time"),
+        ("whatif --policy x --since 2999-01-01", "'2999-01-01' is not in the past"),
         ("whatif", "missing option '--policy'"),
         ("run console", "'run console' is not available yet"),
         ("run nobody", "'nobody' is not one of 'connectors', 'worker', 'executor'"),
