@@ -108,8 +108,8 @@ class IncidentsJob:
         ordered: dict[int, OutputRecord] = {}
         for number in range(count):
             turn, device = divmod(number, devices)
-            fact = _fact(number, turn, device, ordered.get(device))
-            envelope = _envelope(number, device, fact)
+            fact = fact_at(number, turn, device, ordered.get(device))
+            envelope = envelope_at(number, device, fact)
             key, value, headers = envelope.key.encode(), fact.to_json(), envelope.to_headers()
             where = partition_of(key, self.partitions)
             record = InputRecord("", where, number, key, value, headers, envelope.recorded)
@@ -152,13 +152,13 @@ def _subject(device: int) -> Subject:
     )
 
 
-def _envelope(number: int, device: int, fact: Fact) -> Envelope:
+def envelope_at(number: int, device: int, fact: Fact) -> Envelope:
     at = BEGIN_MS + number * STEP_MS
     identity = derived_id("bench", number)
     return Envelope(id=identity, type=fact.ce_type, source="/bench", time=at, recorded=at, key=str(1000 + device))
 
 
-def _fact(number: int, turn: int, device: int, ordered: OutputRecord | None) -> Fact:
+def fact_at(number: int, turn: int, device: int, ordered: OutputRecord | None) -> Fact:
     at = BEGIN_MS + number * STEP_MS
     if turn % 2 == 1:
         assert ordered is not None

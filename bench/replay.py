@@ -25,7 +25,7 @@ from typing import Any
 import orjson
 import yaml
 
-from bench.incidents import BEGIN_MS, ORGANIZATIONS, _envelope, _fact
+from bench.incidents import BEGIN_MS, ORGANIZATIONS, envelope_at, fact_at
 from bench.kafka_io import Publisher
 from schemas.envelope import Envelope
 from schemas.facts import CompaniesObserved, Company, Fact, PolicyPublished
@@ -87,8 +87,8 @@ class Log:
         ordered: dict[int, OutputRecord] = {}
         for number in range(count):
             turn, device = divmod(number, devices)
-            fact = _fact(number, turn, device, ordered.get(device))
-            envelope = _envelope(number, device, fact)
+            fact = fact_at(number, turn, device, ordered.get(device))
+            envelope = envelope_at(number, device, fact)
             partition = partition_of(envelope.key.encode(), PARTITIONS)
             for out in self.decided(NINJAONE_ALERTS, partition, envelope, fact):
                 if out.topic in COMMAND_TOPICS:

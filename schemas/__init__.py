@@ -2,3 +2,6 @@
 
 Pure data, made of pydantic and orjson only. Importing a module here does nothing.
 """
+
+#: The version of Lockstep, in the wheel, on the command line and in the contract of its topics.
+VERSION = "0.1.0"

@@ -12,11 +12,9 @@ from typing import Any
 
 import orjson
 
-from schemas import commands, facts, storms, topics
+from schemas import VERSION, commands, facts, storms, topics
 from schemas.audit import AuditRecord
 from schemas.model import Model
-
-VERSION = "0.1.0"
 
 #: What stands in each topic. Those that are not here hold what is said in ``PLAIN``.
 MESSAGES: dict[str, tuple[type[Model], ...]] = {
@@ -52,17 +50,9 @@ PLAIN: dict[str, tuple[str, str]] = {
     topics.CURSORS: ("application/json", "how far a poller has read"),
     topics.OPERATIONS: ("application/json", "an operator's switch"),
     topics.ROLES: ("application/json", "the figures of a running role"),
-    topics.INCIDENTS_STATE: (
-        "application/json",
-        "a state document, and one record per partition with the next input offsets",
-    ),
-    topics.STORMS_STATE: (
-        "application/json",
-        "a state document, and one record per partition with the next input offsets",
-    ),
-    topics.DEVICES_STATE: (
-        "application/json",
-        "a state document, and one record per partition with the next input offsets",
+    **dict.fromkeys(
+        topics.AGENT_STATE.values(),
+        ("application/json", "a state document, and one record per partition with the next input offsets"),
     ),
 }
 

@@ -23,7 +23,7 @@ from streams.dead_letters import dead_letter_headers
 from streams.kafka_options import KafkaOptions
 from streams.log import KafkaLog, LogError
 from streams.ports import InputRecord, OutputRecord
-from streams.readers import ReadError, read_all, tail
+from streams.readers import ReadError, last_values, read_all, tail
 
 #: What is written at once, and remembered once.
 BATCH = 500
@@ -95,10 +95,7 @@ class Forwarder:
 
 async def unforwarded(options: KafkaOptions) -> int:
     """How many facts of one agent for another have not been forwarded yet. Raises ``ReadError``."""
-    place = 0
-    async for record in read_all(options, CURSORS):
-        if record.key == CURSOR.encode() and record.value is not None:
-            place = int(record.value)
+    place = int((await last_values(options, CURSORS)).get(CURSOR, b"0"))
     return len([record async for record in read_all(options, HANDOFFS, start={(HANDOFFS, 0): place})])
 
 

@@ -154,6 +154,12 @@ def credentials_changed(connection: Connection, credentials: Credentials) -> boo
     return not same(connection.credentials, credentials)
 
 
+def told(connection: Connection) -> str:
+    """Where a connection stands, for people: ``Autotask is Unhealthy (the user is locked)``."""
+    word = "Not connected" if connection.state == "NotConnected" else connection.state
+    return f"{machine.DISPLAY[connection.name]} is {word}" + (f" ({connection.reason})" if connection.reason else "")
+
+
 def as_status(states: Mapping[ConnectionName, Connection]) -> dict[str, dict[str, object]]:
     """The ``connections`` of ``status --json``: state, since (epoch ms), reason."""
     return {name: {"state": c.state, "since": c.since, "reason": c.reason} for name, c in states.items()}

@@ -17,7 +17,7 @@ from schemas.topics import CONTROL, DEAD_LETTERS
 from streams.dead_letters import DEAD_ERROR, DEAD_STAGE, DEAD_TIME
 from streams.kafka_options import LOOK_AT, MAX_RECORD_BYTES, KafkaOptions
 from streams.ports import OutputRecord
-from streams.readers import read_all
+from streams.readers import last_values
 
 #: A broker that was killed is back within 7 s; one that takes longer than this is worth an error. What was sent may
 #: still arrive afterwards: ids are derived, so a repetition is recognised.
@@ -97,14 +97,7 @@ class KafkaLog:
 
     async def remembered(self, topic: str) -> Mapping[str, bytes]:
         """The last value per key of a compacted topic, read to its current end. Raises ``ReadError``."""
-        values: dict[str, bytes] = {}
-        async for record in read_all(self._options, topic):
-            key = (record.key or b"").decode()
-            if record.value is None:
-                values.pop(key, None)
-            else:
-                values[key] = record.value
-        return values
+        return await last_values(self._options, topic)
 
     async def remember(self, topic: str, key: str, value: bytes | None) -> None:
         """Write the value of a key to a compacted topic; ``None`` forgets it. Raises ``LogError``."""

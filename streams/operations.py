@@ -11,8 +11,9 @@ from connectors.ports import Log
 from schemas.facts import ConnectionName
 from schemas.model import Model
 from schemas.topics import OPERATIONS
+from streams.core.connection import DISPLAY
 from streams.kafka_options import KafkaOptions
-from streams.readers import read_all
+from streams.readers import last_values
 
 Paused = Literal["ninjaone", "autotask", "all"]
 _PREFIX = "pause:"
@@ -47,14 +48,7 @@ async def resume(log: Log, what: Paused, *, topic: str = OPERATIONS) -> dict[Pau
 
 async def switches(options: KafkaOptions) -> dict[str, bytes]:
     """The values of the topic as they stand, for ``pauses``. Raises ``ReadError``."""
-    values: dict[str, bytes] = {}
-    async for record in read_all(options, OPERATIONS):
-        key = (record.key or b"").decode()
-        if record.value is None:
-            values.pop(key, None)
-        else:
-            values[key] = record.value
-    return values
+    return await last_values(options, OPERATIONS)
 
 
 def pauses(operations: Mapping[str, bytes]) -> dict[Paused, Pause]:
@@ -74,3 +68,11 @@ def pause_of(operations: Mapping[str, bytes], connection: ConnectionName) -> Pau
     """What holds this connection back, its own switch first."""
     present = pauses(operations)
     return present.get(connection) or present.get("all")
+
+
+async def pause_told(options: KafkaOptions, connection: ConnectionName) -> str | None:
+    """Who holds this connection back and why, for people; ``None`` where nobody does. Raises ``ReadError``."""
+    switch = pause_of(await switches(options), connection)
+    if switch is None:
+        return None
+    return f"{DISPLAY[connection]} is paused by {switch.by}" + (f": {switch.reason}" if switch.reason else "")

@@ -140,15 +140,13 @@ async def _in_tenant(
 
 async def _closed(options: KafkaOptions, *, healthy: bool) -> str | None:
     """Why no call may go out, by what the running system says; ``healthy``: it must be known to work."""
-    from streams.health import connections
-    from streams.operations import pause_of, switches
+    from streams.health import connections, told
+    from streams.operations import pause_told
 
-    switch = pause_of(await switches(options), "autotask")
-    if switch is not None:
-        return f"Autotask is paused by {switch.by}" + (f": {switch.reason}" if switch.reason else "")
-    state = (await connections(options))["autotask"]
-    if state.state == "Unhealthy" or (healthy and state.state != "Healthy"):
-        word = "Not connected" if state.state == "NotConnected" else state.state
-        reason = f" ({state.reason})" if state.reason else ""
-        return f"Autotask is {word}{reason}; no call is made before 'lockstep test autotask' succeeds"
+    paused = await pause_told(options, "autotask")
+    if paused is not None:
+        return paused
+    connection = (await connections(options))["autotask"]
+    if connection.state == "Unhealthy" or (healthy and connection.state != "Healthy"):
+        return f"{told(connection)}; no call is made before 'lockstep test autotask' succeeds"
     return None

@@ -67,6 +67,23 @@ async def read_all(
                 raise _stalled(options)
 
 
+async def last_values(options: KafkaOptions, topic: str) -> dict[str, bytes]:
+    """The last value per key of a compacted topic, read to its current end. Raises ``ReadError``."""
+    values: dict[str, bytes] = {}
+    async for record in read_all(options, topic):
+        take_last(values, record)
+    return values
+
+
+def take_last(values: dict[str, bytes], record: InputRecord) -> None:
+    """What a record of a compacted topic makes of the values known so far; one without a value forgets its key."""
+    key = (record.key or b"").decode("utf-8", "replace")
+    if record.value is None:
+        values.pop(key, None)
+    else:
+        values[key] = record.value
+
+
 async def tail(
     options: KafkaOptions,
     *topics: str,
@@ -150,7 +167,7 @@ class Remembered(Mapping[str, bytes]):
         ends = await end_offsets(self._options, self.topic)
         async for record in read_all(self._options, self.topic):
             places[record.topic, record.partition] = record.offset + 1
-            self._take(record)
+            take_last(self._values, record)
         self._task = asyncio.create_task(self._follow({**ends, **places}), name=f"remembered:{self.topic}")
 
     async def stop(self) -> None:
@@ -187,20 +204,13 @@ class Remembered(Mapping[str, bytes]):
         if self._task is not None and self._task.done() and not self._task.cancelled():
             raise ReadError(f"topic {self.topic} is no longer followed: {self._task.exception()}")
 
-    def _take(self, record: InputRecord) -> None:
-        key = (record.key or b"").decode("utf-8", "replace")
-        if record.value is None:
-            self._values.pop(key, None)
-        else:
-            self._values[key] = record.value
-
     async def _follow(self, places: dict[tuple[str, int], int]) -> None:
         while True:
             # A broker that is just restarting refuses the connection: go on from where we are when it is back.
             with contextlib.suppress(ReadError):
                 async for record in tail(self._options, self.topic, start=dict(places), from_beginning=True):
                     places[record.topic, record.partition] = record.offset + 1
-                    self._take(record)
+                    take_last(self._values, record)
                     self._on_change((record.key or b"").decode("utf-8", "replace"), record.value)
             await asyncio.sleep(0.5)
 

@@ -14,10 +14,10 @@ from schemas.facts import AlertGone, AlertObserved
 from schemas.identity import derived_id
 from schemas.topics import AUDIT, NINJAONE_ALERTS, NINJAONE_RESETS
 from streams.clock import Clock
-from streams.health import connections
+from streams.health import connections, told
 from streams.kafka_options import KafkaOptions
 from streams.log import KafkaLog
-from streams.operations import pause_of, switches
+from streams.operations import pause_told
 from streams.policy_known import meant, organizations
 from streams.ports import InputRecord
 from streams.readers import Offsets, ReadError, end_offsets, tail
@@ -232,9 +232,6 @@ class _Run:
         )
 
     async def _closed(self) -> str:
-        switch = pause_of(await switches(self.options), "autotask")
-        if switch is not None:
-            return f"Autotask is paused by {switch.by}"
-        state = (await connections(self.options))["autotask"]
-        word = "Not connected" if state.state == "NotConnected" else state.state
-        return "" if state.state == "Healthy" else f"Autotask is {word} ({state.reason})"
+        connection = (await connections(self.options))["autotask"]
+        standing = "" if connection.state == "Healthy" else told(connection)
+        return await pause_told(self.options, "autotask") or standing

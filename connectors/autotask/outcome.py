@@ -33,6 +33,11 @@ def failed(failure: CallFailed) -> Effect:
     return effect
 
 
+def refused(reason: str, detail: str) -> Effect:
+    """A command that is refused for good, by what was read and not by an answer of the vendor's."""
+    return Effect(verdict=Verdict.REJECTED, reason=reason, detail=detail)
+
+
 def join(*parts: str) -> str:
     """Parts of a detail as one line."""
     return "; ".join(part for part in parts if part)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from connectors.autotask.metadata import Metadata
+from connectors.autotask.outcome import refused
 from connectors.autotask.tickets import Tickets
 from connectors.ports import Effect, Verdict
 from schemas.autotask import Ticket
@@ -21,12 +22,12 @@ class Priorities:
         wanted, expected = await self._id_of(command.priority), await self._id_of(command.expected)
         ticket = await self._tickets.read(command.ticket_id)
         if ticket is None:
-            return _refused("TicketGone", f"there is no ticket {command.ticket_id}")
+            return refused("TicketGone", f"there is no ticket {command.ticket_id}")
         if ticket.is_complete or ticket.priority == wanted:
             return _in_place(ticket, "NothingToDo")
         if ticket.priority != expected:
             detail = f"ticket {ticket.ticket_number} has priority {ticket.priority}, and was given {expected}"
-            return _refused("PriorityChanged", detail)
+            return refused("PriorityChanged", detail)
         await self._tickets.write({"id": ticket.id, "priority": wanted})
         return Effect(verdict=Verdict.SUCCEEDED, ticket_id=ticket.id, written=True)
 
@@ -50,7 +51,3 @@ def _in_place(ticket: Ticket, how: str) -> Effect:
         ticket_id=ticket.id,
         ticket_number=ticket.ticket_number or None,
     )
-
-
-def _refused(reason: str, detail: str) -> Effect:
-    return Effect(verdict=Verdict.REJECTED, reason=reason, detail=detail)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 
 from connectors.autotask.client import AutotaskClient, eq
+from connectors.autotask.outcome import refused
 from connectors.autotask.tickets import Tickets
 from connectors.ports import Effect, Verdict
 from schemas.autotask import Ticket
@@ -29,24 +30,23 @@ class TakeOver:
         """Read the ticket, write our external id where it has none, read it again: three calls, two where it is no use."""
         by_id, by_number = command.ticket.isdecimal(), _NUMBER.fullmatch(command.ticket) is not None
         if not by_id and not by_number:
-            return _refused(
+            return refused(
                 "TicketIdNotUnderstood", f"'{command.ticket}' is neither an id nor a number of an Autotask ticket"
             )
         ticket = await self._tickets.read(int(command.ticket)) if by_id else await self._numbered(command.ticket)
         if ticket is None:
-            return _refused("TicketMissing", f"Autotask has no ticket {command.ticket}")
+            return refused("TicketMissing", f"Autotask has no ticket {command.ticket}")
         if ticket.external_id == command.external_id:
             return _adopted(ticket, how="NothingToDo", written=False)
         refusal = _refusal(ticket, command)
         if refusal is not None:
             return refusal
-        await self._client.patch("Tickets", {"id": ticket.id, "externalID": command.external_id})
+        await self._tickets.write({"id": ticket.id, "externalID": command.external_id})
         after = await self._tickets.read(ticket.id)
         if after is None or after.external_id != command.external_id:
-            return _refused(
+            return refused(
                 "ExternalIdNotKept", f"Autotask answered 200, but {_named(ticket)} does not have our external id"
             )
-        self._tickets.saw(ticket.id)
         return _adopted(after, how="Called", written=True)
 
     async def _numbered(self, number: str) -> Ticket | None:
@@ -59,21 +59,17 @@ class TakeOver:
 def _refusal(ticket: Ticket, command: AdoptTicket) -> Effect | None:
     if ticket.company_id != command.company_id:
         detail = f"{_named(ticket)} belongs to company {ticket.company_id}, the organization to {command.company_id}"
-        return _refused("TicketOfAnotherCompany", detail)
+        return refused("TicketOfAnotherCompany", detail)
     if ticket.is_complete:
-        return _refused("TicketAlreadyComplete", f"{_named(ticket)} is complete, and the alert is still active")
+        return refused("TicketAlreadyComplete", f"{_named(ticket)} is complete, and the alert is still active")
     if ticket.external_id:
         whose = "another alert has it" if key_of_external_id(ticket.external_id) else "another system has it"
-        return _refused("TicketTaken", f"{_named(ticket)} has the external id '{ticket.external_id}': {whose}")
+        return refused("TicketTaken", f"{_named(ticket)} has the external id '{ticket.external_id}': {whose}")
     return None
 
 
 def _named(ticket: Ticket) -> str:
     return f"ticket {ticket.ticket_number or ticket.id}"
-
-
-def _refused(reason: str, detail: str) -> Effect:
-    return Effect(verdict=Verdict.REJECTED, reason=reason, detail=detail)
 
 
 def _adopted(ticket: Ticket, *, how: str, written: bool) -> Effect:

@@ -23,6 +23,8 @@ from schemas.topics import CURSORS
 
 SHARDS = 32
 _PREFIX = "ninjaone.alerts."
+#: How many fields every row has; a maintenance mode and a ticket follow where there are any.
+_ALWAYS = 8
 #: How many ended alerts are remembered, so that a list asked for before the end does not raise them again.
 _ENDED_LIMIT = 20_000
 #: An alert that was told as over may stand in lists for this long (ms of our clock) without being raised again: the
@@ -220,6 +222,7 @@ def _shard(uid: str) -> int:
 
 
 def _packed(alert: ActiveAlert) -> list[int | str | None]:
+    told_in = alert.maintenance
     row: list[int | str | None] = [
         alert.organization_id,
         alert.location_id,
@@ -229,19 +232,19 @@ def _packed(alert: ActiveAlert) -> list[int | str | None]:
         alert.activity_id,
         alert.missing_since,
         int(alert.told),
-        *([] if alert.maintenance is None else [alert.maintenance.seen_at, alert.maintenance.ends_at]),
+        told_in.seen_at if told_in is not None else None,
+        told_in.ends_at if told_in is not None else None,
+        alert.psa_ticket_id or None,
     ]
-    # Most have none, and what has none is written as it always was.
-    return [*row, alert.psa_ticket_id] if alert.psa_ticket_id else row
+    # Most have neither, and what has neither is written as it always was.
+    while row[-1] is None and len(row) > _ALWAYS:
+        row.pop()
+    return row
 
 
 def _unpacked(uid: str, row: Iterable[Any]) -> ActiveAlert:
     organization, location, device, raised, known, activity, missing, told, *more = row
-    # A ticket's id is text, a maintenance mode two numbers; an alert may have either, or both in this order.
-    maintenance, ticket = (
-        [part for part in more if not isinstance(part, str)],
-        [part for part in more if isinstance(part, str)],
-    )
+    seen_at, ends_at, ticket = (*more, None, None, None)[:3]
     return ActiveAlert(
         uid=uid,
         organization_id=organization or 0,
@@ -252,6 +255,6 @@ def _unpacked(uid: str, row: Iterable[Any]) -> ActiveAlert:
         activity_id=activity or 0,
         missing_since=missing,
         told=bool(told),
-        psa_ticket_id=ticket[0] if ticket else "",
-        maintenance=Maintenance(maintenance[0] or 0, active=True, ends_at=maintenance[1]) if maintenance else None,
+        psa_ticket_id=ticket or "",
+        maintenance=Maintenance(seen_at, active=True, ends_at=ends_at) if seen_at is not None else None,
     )

@@ -13,9 +13,8 @@ from pathlib import Path
 
 import click
 
+from schemas import VERSION
 from streams.cli.base import FAILED, USAGE, Failure, say_error
-
-VERSION = "0.1.0"
 
 #: Every verb and the module that has it: loaded when the verb is used, so that a check of a file does not load Faust.
 VERBS = {

@@ -6,6 +6,7 @@ holds all of them, and ``documents.evolve`` makes the same body of them. Nothing
 
 from __future__ import annotations
 
+from collections.abc import Container
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -112,42 +113,34 @@ class Draft:
 
     def issue(self, command: Command, *, incident: str | None = None, ordinal: int = 1) -> tuple[str, int]:
         """Give out a command. Returns its id and the ordinal that it got (the next free one from ``ordinal``)."""
-        scope, cause = incident or self.key, self.envelope.id
-        identity = derived_id(scope, cause, command.ce_type, ordinal)
-        while identity in self._issued:
-            ordinal += 1
-            identity = derived_id(scope, cause, command.ce_type, ordinal)
-        envelope = Envelope(
-            id=identity,
-            type=command.ce_type,
-            source=f"lockstep/{self.agent}",
-            time=self.now,
-            recorded=self.now,
-            key=self.key,
-            causation_id=cause,
-            correlation_id=incident,
-        )
+        identity, ordinal = self._free(self._issued, incident or self.key, command.ce_type, ordinal)
+        envelope = self._caused(identity, command.ce_type, key=self.key, about=incident)
         self._issued[identity] = Issued(envelope, command, topic_of(command))
         return identity, ordinal
 
     def tell(self, fact: Fact, *, key: str, topic: str, about: str | None = None) -> None:
         """Tell another agent a fact, by the key that it concerns there. ``about``: the incident (its external id)."""
-        cause, ordinal = self.envelope.id, 1
-        identity = derived_id(key, cause, fact.ce_type, ordinal)
-        while identity in self._told:
+        identity, _ = self._free(self._told, key, fact.ce_type, 1)
+        self._told[identity] = Told(self._caused(identity, fact.ce_type, key=key, about=about), fact, topic)
+
+    def _free(self, taken: Container[str], scope: str, kind: str, ordinal: int) -> tuple[str, int]:
+        """An id that follows from the scope, the fact that is decided and the kind, and its ordinal."""
+        while (identity := derived_id(scope, self.envelope.id, kind, ordinal)) in taken:
             ordinal += 1
-            identity = derived_id(key, cause, fact.ce_type, ordinal)
-        envelope = Envelope(
+        return identity, ordinal
+
+    def _caused(self, identity: str, kind: str, *, key: str, about: str | None) -> Envelope:
+        """The envelope of what comes of the fact that is decided."""
+        return Envelope(
             id=identity,
-            type=fact.ce_type,
+            type=kind,
             source=f"lockstep/{self.agent}",
             time=self.now,
             recorded=self.now,
             key=key,
-            causation_id=cause,
+            causation_id=self.envelope.id,
             correlation_id=about,
         )
-        self._told[identity] = Told(envelope, fact, topic)
 
     @property
     def idle(self) -> bool:

@@ -11,6 +11,7 @@ import pytest
 from schemas.commands import CompleteTicket, CreateTicket, ResetAlert
 from schemas.facts import AlertGone, AlertObserved, AlertTriggered
 from schemas.identity import partition_of
+from streams import operations
 from streams import send_test_alert as module
 from streams.core.connection import Connection
 from streams.kafka_options import KafkaOptions
@@ -67,8 +68,9 @@ class Line:
         async def switches(options: KafkaOptions) -> dict[str, bytes]:
             return self.switches
 
-        for given in (organizations, end_offsets, tail, connections, switches):
+        for given in (organizations, end_offsets, tail, connections):
             monkeypatch.setattr(module, given.__name__, given)
+        monkeypatch.setattr(operations, "switches", switches)
 
     async def publish(self, publications: Sequence[Any]) -> None:
         for publication in publications:
