@@ -47,7 +47,8 @@ class Holding:
         self._file = file
         self._stamp = self._look()
         self._sets = dict(load())
-        self._digests: dict[ConnectionName, str] = {}
+        #: Known to be of the set that is held. Several, as every test has its own, and comparisons end in any order.
+        self._digests: dict[ConnectionName, set[str]] = {}
         self._unsettled: set[ConnectionName] = set()
 
     def of(self, name: ConnectionName) -> Credentials | None:
@@ -56,17 +57,17 @@ class Holding:
 
     def match(self, name: ConnectionName, digest: str) -> bool:
         """Whether they are known to be the set of this digest, and taken up by this process."""
-        return bool(digest) and self._digests.get(name) == digest and name not in self._unsettled
+        return digest in self._digests.get(name, ()) and name not in self._unsettled
 
     async def compare(self, name: ConnectionName, digest: str) -> bool:
         """Find out whether they are the set of this digest (some 40 ms where it is not known yet)."""
         held = self.of(name)
-        if held is not None and digest and self._digests.get(name) != digest:
+        if held is not None and digest and digest not in self._digests.get(name, ()):
             matches = await asyncio.to_thread(same, digest, held)
             # The set may have been replaced meanwhile: then the answer is about another one.
             if matches and self.of(name) is held:
-                self._digests[name] = digest
-        return held is not None and self._digests.get(name) == digest != ""
+                self._digests.setdefault(name, set()).add(digest)
+        return digest in self._digests.get(name, ())
 
     def settle(self, names: Iterable[ConnectionName]) -> None:
         """This process makes its calls with the credentials that ``refresh`` found."""

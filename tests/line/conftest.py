@@ -19,6 +19,17 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
         running.close()
 
 
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    """A failure comes with what the system says of itself at that moment, and with the end of its log."""
+    outcome = yield
+    report = outcome.get_result()  # type: ignore[attr-defined]  # pluggy's, which pytest does not type
+    system = getattr(item, "funcargs", {}).get("system")
+    if report.when == "call" and report.failed and isinstance(system, System):
+        report.sections.append(("lockstep status", system.lockstep("status").out))
+        report.sections.append(("lockstep up", "\n".join(system.log_lines()[-60:])))
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "tests/line/" in item.nodeid:

@@ -181,6 +181,10 @@ class System:
                     process.kill()
                     process.wait()
 
+    def log_lines(self) -> list[str]:
+        """What ``lockstep up`` and its processes said so far."""
+        return (self.folder / "up.log").read_text(errors="replace").splitlines()
+
     def _spawn(self, *arguments: str, stdout: int, log: str) -> subprocess.Popen[bytes]:
         with (self.folder / f"{log}.log").open("ab") as errors:
             return subprocess.Popen(
