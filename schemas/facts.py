@@ -27,7 +27,8 @@ class Subject(Model):
 
     ``device_id`` is ``None`` for an alert of a location or organization. ``link`` opens the device in the NinjaOne
     console (``<console_url>/#/deviceDashboard/<id>/overview``). Empty text means: not known to the connector.
-    ``tags`` are the device's, in order; facts from before they were kept have none.
+    ``tags`` are the device's, in order; facts from before they were kept have none. ``parent_id``: the device that NinjaOne names
+    as its parent (``parentDeviceId``: a guest's host, the agent that watches a network device), with its name where it is known.
     """
 
     organization_id: int
@@ -42,6 +43,8 @@ class Subject(Model):
     role_name: str = ""
     link: str = ""
     tags: tuple[str, ...] = ()
+    parent_id: int | None = None
+    parent_name: str = ""
 
     @property
     def key(self) -> str:

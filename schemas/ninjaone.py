@@ -181,6 +181,7 @@ class DeviceRow(Row):
 
     id: int
     uid: str | None = None
+    parent_device_id: int | None = None
     organization_id: int | None = None
     location_id: int | None = None
     node_class: str = ""

@@ -241,10 +241,12 @@ class ConnectionWatch:
 
     async def _compare(self) -> None:
         for name, connection in self.connections.items():
-            held = self._holding.of(name)
+            held, before = self._holding.of(name), self._holding.match(name, connection.credentials)
             if held is not None and await self._holding.compare(name, connection.credentials):
                 # Whoever tested them: once is enough.
                 self._tested[name] = held
+            if self._holding.match(name, connection.credentials) != before:
+                self._wake()
 
     async def _follow_file(self) -> None:
         said = ""
@@ -260,9 +262,10 @@ class ConnectionWatch:
             for name in names:
                 if self._on_credentials is not None and name in self._gates:
                     await self._on_credentials(name)
+            self._holding.settle(names)
+            # Every time, and free where the answer is known: what was compared in an unlucky moment must not keep a gate closed.
+            await self._compare()
             if names:
-                self._holding.settle(names)
-                await self._compare()
                 self._wake()
             await asyncio.sleep(LOOK_SECONDS)
 

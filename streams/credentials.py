@@ -47,8 +47,8 @@ class Holding:
         self._file = file
         self._stamp = self._look()
         self._sets = dict(load())
-        #: Known to be of the set that is held. Several, as every test has its own, and comparisons end in any order.
-        self._digests: dict[ConnectionName, set[str]] = {}
+        #: Whether a digest is of the set that is held. Several, as every test has its own, and comparisons end in any order.
+        self._digests: dict[ConnectionName, dict[str, bool]] = {}
         self._unsettled: set[ConnectionName] = set()
 
     def of(self, name: ConnectionName) -> Credentials | None:
@@ -57,17 +57,17 @@ class Holding:
 
     def match(self, name: ConnectionName, digest: str) -> bool:
         """Whether they are known to be the set of this digest, and taken up by this process."""
-        return digest in self._digests.get(name, ()) and name not in self._unsettled
+        return self._known(name, digest) is True and name not in self._unsettled
 
     async def compare(self, name: ConnectionName, digest: str) -> bool:
-        """Find out whether they are the set of this digest (some 40 ms where it is not known yet)."""
+        """Find out whether they are the set of this digest (some 40 ms the first time, nothing from then on)."""
         held = self.of(name)
-        if held is not None and digest and digest not in self._digests.get(name, ()):
+        if held is not None and digest and self._known(name, digest) is None:
             matches = await asyncio.to_thread(same, digest, held)
             # The set may have been replaced meanwhile: then the answer is about another one.
-            if matches and self.of(name) is held:
-                self._digests.setdefault(name, set()).add(digest)
-        return digest in self._digests.get(name, ())
+            if self.of(name) is held:
+                self._digests.setdefault(name, {})[digest] = matches
+        return self._known(name, digest) is True
 
     def settle(self, names: Iterable[ConnectionName]) -> None:
         """This process makes its calls with the credentials that ``refresh`` found."""
@@ -89,6 +89,9 @@ class Holding:
             self._unsettled.add(name)
             self._sets[name] = fresh.get(name)
         return names
+
+    def _known(self, name: ConnectionName, digest: str) -> bool | None:
+        return self._digests.get(name, {}).get(digest)
 
     def _look(self) -> tuple[int, int, int] | None:
         try:

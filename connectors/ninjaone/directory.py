@@ -54,12 +54,13 @@ class KnownDevice:
     serial: str = ""
     warranty: Warranty = UNKNOWN_WARRANTY
     tags: tuple[str, ...] = ()
+    parent_id: int | None = None
 
     @classmethod
     def of(cls, row: DeviceRow, before: KnownDevice | None = None) -> KnownDevice | None:
         """From a row, ``None`` when it does not say which organization it belongs to.
 
-        The device inside an alert has no hardware, and only some answers tell the warranty: what was known stays.
+        The device inside an alert has no hardware, and only some answers tell parent or warranty: what was known stays.
         """
         expanded = row.references.organization if row.references is not None else None
         owner = row.organization_id if row.organization_id is not None or expanded is None else expanded.id
@@ -76,6 +77,7 @@ class KnownDevice:
             serial=real_serial(row.serial).casefold() or (before.serial if before is not None else ""),
             warranty=_warranty(row) or (before.warranty if before is not None else UNKNOWN_WARRANTY),
             tags=tuple(sorted(row.tags)),
+            parent_id=row.parent_device_id or (before.parent_id if before is not None else None),
         )
 
 
@@ -187,6 +189,7 @@ class Directory:
     def subject_of(self, known: KnownDevice) -> Subject:
         """The subject of a device, names from the cache."""
         location = self._locations.get(known.location_id) if known.location_id is not None else None
+        parent = self._devices.get(known.parent_id) if known.parent_id is not None else None
         return Subject(
             organization_id=known.organization_id,
             organization_name=self._organizations.get(known.organization_id, ""),
@@ -200,6 +203,8 @@ class Directory:
             role_name=self._roles.get(known.role_id, "") if known.role_id is not None else "",
             link=self._config.device_link(known.id),
             tags=known.tags,
+            parent_id=known.parent_id,
+            parent_name=parent.name if parent is not None else "",
         )
 
     def last_subject(self, alert: ActiveAlert) -> Subject:

@@ -65,7 +65,7 @@ def create_ticket(
     values = values_of(fact, external_id)
     link = f"Device in NinjaOne: {fact.subject.link}" if fact.subject.link else ""
     if isinstance(fact, StormDeclared):
-        link = listing(fact.names, fact.devices, LISTING_LIMIT)
+        link = "\n".join(filter(None, [link, listing(fact.names, fact.devices, LISTING_LIMIT)]))
     text = render(rule.description, values, DESCRIPTION_LIMIT - len(link) - 2)
     return CreateTicket(
         key=key,

@@ -75,11 +75,15 @@ class World:
         """An alert per device; told at once, delivered with the next ``work``."""
         for device in devices:
             uid, place = uid_of(device, number), at_site(device, **where)
-            self._activity += 1
-            self.active[uid] = (device, self._activity)
-            fact = triggered(self._activity, uid, self.now, subject=place, message="Device is offline", **kind)
+            fact = triggered(self.take_activity(device, number), uid, self.now, subject=place, message="Device is offline", **kind)
             self.publish(fact, str(device))
         return self
+
+    def take_activity(self, device: int, number: int = 0) -> int:
+        """The id of the activity that tells of a device's alert, which is active from here on."""
+        self._activity += 1
+        self.active[uid_of(device, number)] = (device, self._activity)
+        return self._activity
 
     def up(self, *devices: int, number: int = 0) -> World:
         """The devices' alerts clear by themselves."""

@@ -214,7 +214,7 @@ def test_a_storm_whose_members_would_not_be_reset_is_told() -> None:
             "within: every alert of this rule would wait so long for its ticket; write 1h at most",
         ),
         ({"devices": 10}, "within: is missing; write within here"),
-        ({"devices": 10, "within": "2m", "by": "site"}, "by: input should be 'location' or 'organization'"),
+        ({"devices": 10, "within": "2m", "by": "site"}, "by: input should be 'location', 'organization' or 'parent'"),
         ({"devices": 10, "withn": "2m"}, "within: is missing; write within here"),
     ],
 )

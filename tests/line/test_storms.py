@@ -17,11 +17,11 @@ WITHIN_S = 25
 SHORT_S = 12
 
 
-def rule(name: str, devices: int, within: int) -> Row:
+def rule(name: str, devices: int, within: int, **more: str) -> Row:
     return {
         "name": name,
         "when": {"message": {"matches": f"^{name}:"}},
-        "storm": {"devices": devices, "within": f"{within}s"},
+        "storm": {"devices": devices, "within": f"{within}s", **more},
     }
 
 
@@ -35,6 +35,7 @@ def rules(system: System) -> Iterator[None]:
         rule("completed", 6, WITHIN_S),
         rule("few", 6, SHORT_S),
         rule("killed", 10, WITHIN_S),
+        rule("behind", 4, WITHIN_S, by="parent"),
     ]
     policy["rules"] = [*watching, *policy["rules"]]
     system.publish(policy)
@@ -159,3 +160,29 @@ def test_killing_the_worker_that_forwards_in_the_middle_of_a_storm_loses_and_dou
     assert all(is_complete(ticket) for ticket in system.tickets() if ticket["id"] not in there)
     assert system.doubled() == 0
     assert system.lockstep("audit", "verify").code == 0
+
+
+def test_a_host_that_fails_with_its_guests_is_one_ticket_that_carries_the_hosts_item(system: System) -> None:
+    host = system.take(node_class="VMWARE_VM_HOST")[0]
+    where = {"organizationId": host["organizationId"], "locationId": host["locationId"], "parentDeviceId": host["id"]}
+    guests = [system.add(**where) for _ in range(4)]
+    until("the host has its item", lambda: system.item(host))
+    item = system.item(host)
+    there = before(system)
+    uids = offline(system, [*guests, host], "behind: is offline")
+
+    def on_the_host() -> list[Row]:
+        return [t for t in system.tickets() if t["externalID"].startswith(f"ls.{host['id']}.") and t["id"] not in there]
+
+    parent = until("the host has the ticket", on_the_host, seconds=60)[0]
+    assert parent["title"].startswith(f"4 or more devices behind {host['displayName']}")
+    assert item is not None
+    assert parent["configurationItemID"] == item["id"]
+    assert f"/deviceDashboard/{host['id']}/" in parent["description"]
+    for uid in uids:
+        until(
+            "it is said to be part of the storm", lambda uid=uid: "PartOfStorm" in system.lockstep("explain", uid).out
+        )
+        system.clear(uid)
+    system.completed(parent)
+    assert {ticket["id"] for ticket in system.tickets()} - there == {parent["id"]}

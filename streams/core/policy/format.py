@@ -145,6 +145,31 @@ class TypeRule(Part):
         return self.role is None and self.node_class is None and self.node_class_prefix is None
 
 
+class BehindEntry(Part):
+    """Which devices are behind a parent that NinjaOne does not name, such as a switch: the same as in a rule's ``when``."""
+
+    parent: int
+    device: tuple[int, ...] | None = None
+    tags: Texts | None = None
+    location: Names | None = None
+    node_class: Texts | None = None
+
+    @model_validator(mode="after")
+    def _some(self) -> Self:
+        if self.device is None and self.tags is None and self.location is None:
+            raise wrong("every device would be behind this one", "say which: device, tags or location")
+        return self
+
+    def holds(self, where: Subject) -> bool:
+        """Whether a device of this subject is behind the parent."""
+        return (
+            (self.device is None or where.device_id in self.device)
+            and one_of(self.tags, *where.tags)
+            and id_or_name(self.location, where.location_id, where.location_name)
+            and one_of(self.node_class, where.node_class)
+        )
+
+
 #: What of a device can be written to a user-defined field, by the key in ``devices.fields``. ``last_user`` is personal:
 #: it is read from NinjaOne only while the policy in force names it here.
 DEVICE_FIELDS = (
@@ -165,6 +190,7 @@ class Devices(Part):
     twins: Literal["report", "retire"] = "report"
     types: tuple[TypeRule, ...] = (TypeRule(type="Workstation", product="Managed Device"),)
     fields: dict[str, str] = Field(default={"link": "NinjaOne Link"})
+    behind: tuple[BehindEntry, ...] = ()
 
     @model_validator(mode="after")
     def _known(self) -> Self:

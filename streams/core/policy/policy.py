@@ -149,6 +149,13 @@ class Policy(Part):
         """How long a deleted device may come back before its item is retired, in milliseconds."""
         return self.devices.grace
 
+    def parent_of(self, where: Subject) -> int | None:
+        """The device that a device is behind: by ``devices.behind`` (first match), else the one that NinjaOne names."""
+        if any(entry.parent == where.device_id for entry in self.devices.behind):
+            return None
+        named = next((entry.parent for entry in self.devices.behind if entry.holds(where)), where.parent_id)
+        return None if named == where.device_id else named
+
     def rule_for(self, subject: Subject, alert: AlertFact) -> Rule:
         """The first rule that matches (the last one always does), completed from the defaults.
 

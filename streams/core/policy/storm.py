@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 from streams.core.policy.findings import wrong
 from streams.core.policy.parts import Duration, Part
 
-By = Literal["location", "organization"]
+By = Literal["location", "organization", "parent"]
 
 #: What one storm can hold (``streams.core.storms.agent.MOST_CANDIDATES``): a threshold above it would never be reached.
 MOST_DEVICES = 1000
@@ -20,7 +20,10 @@ LONGEST_WITHIN_MS = 3_600_000
 
 @dataclass(frozen=True, slots=True)
 class StormRule:
-    """``devices`` different devices of one place (``by``) with one condition within ``within_ms`` are one storm."""
+    """``devices`` different devices of one place (``by``) with one condition within ``within_ms`` are one storm.
+
+    By ``parent`` the place is the device that they are all behind, and what fails there is one cause, whatever it shows as.
+    """
 
     devices: int
     within_ms: int
@@ -28,7 +31,7 @@ class StormRule:
 
 
 class StormSettings(Part):
-    """How many devices within which time are a storm, and whether a location or the whole organization counts."""
+    """How many devices within which time are a storm: of a location, of the whole organization, or behind one parent."""
 
     devices: int = Field(json_schema_extra={"minimum": 2, "maximum": MOST_DEVICES})
     within: Duration

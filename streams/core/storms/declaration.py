@@ -37,7 +37,7 @@ def declaration(
     severities = [member["severity"] for member in members]
     return StormDeclared(
         uid=uid,
-        subject=_place(key, fact),
+        subject=_place(key, fact, members),
         raised_at=at,
         source_type=alert.source_type,
         # What makes two storms the same condition, so that one that comes back finds the ticket of the former.
@@ -53,9 +53,11 @@ def declaration(
     )
 
 
-def _place(key: str, fact: StormCandidateSeen) -> Subject:
+def _place(key: str, fact: StormCandidateSeen, members: Sequence[Candidate]) -> Subject:
     """The place as a subject; what stands for its device in titles says how many they are at least, and where."""
     where, located = fact.alert.subject, key.startswith("l")
+    if key.isdigit():
+        return _parent(int(key), fact, members)
     name = where.location_name if located else ""
     name = name or where.organization_name or f"organization {where.organization_id}"
     return Subject(
@@ -64,4 +66,26 @@ def _place(key: str, fact: StormCandidateSeen) -> Subject:
         device_name=f"{fact.devices} or more devices at {name}",
         location_id=where.location_id if located else None,
         location_name=where.location_name if located else "",
+    )
+
+
+def _parent(device_id: int, fact: StormCandidateSeen, members: Sequence[Candidate]) -> Subject:
+    """The parent as a subject, so that the ticket carries its item and its link; named by its own alert, or by what is behind it."""
+    where, key = fact.alert.subject, str(device_id)
+    own = next((member["name"] for member in members if member["device"] == key), "")
+    name = own or (where.parent_name if where.parent_id == device_id else "") or f"device {device_id}"
+    return where.model_copy(
+        update={
+            "device_id": device_id,
+            "device_name": f"{fact.devices} or more devices behind {name}",
+            "device_uid": None,
+            "node_class": "",
+            "role_id": None,
+            "role_name": "",
+            "tags": (),
+            "parent_id": None,
+            "parent_name": "",
+            # The one form of a link (``Subject.link``), with the other id in it.
+            "link": where.link.replace(f"/deviceDashboard/{where.device_id}/", f"/deviceDashboard/{device_id}/"),
+        }
     )

@@ -8,23 +8,25 @@ Fields of an alert's entry: ``candidacy`` (``schemas.storms``; odd while it wait
 from __future__ import annotations
 
 from schemas.facts import AlertFact, Subject
-from schemas.identity import location_key, organization_key
+from schemas.identity import device_key, location_key, organization_key
 from schemas.storms import StormCandidateLeft, StormCandidateSeen, StormDeclared
 from schemas.topics import STORM_CANDIDATES
 from streams.core.alerts import Alert, stored
 from streams.core.decision import Draft
 from streams.core.incident import dispose
-from streams.core.policy.policy import Rule
+from streams.core.policy.policy import Policy, Rule
 from streams.core.policy.storm import By
 
 #: How long the answer may be on its way, beyond the time in which devices are counted. One that comes later finds the
 #: alert with a ticket of its own, and changes nothing.
 ANSWER_MS = 5_000
+#: A host that fails shows as a host that is down, as guests that are offline, and as what cannot be reached on them.
+_BEHIND_ONE_PARENT = "parent"
 #: A site that goes down is one condition, whichever of NinjaOne's policies raised it on which device.
 _ONE_WHATEVER_RAISED_IT = ("AGENT_OFFLINE",)
 
 
-def watched(draft: Draft, rule: Rule, fact: AlertFact) -> bool:
+def watched(draft: Draft, policy: Policy, rule: Rule, fact: AlertFact) -> bool:
     """Hold an alert back that may be part of a storm, and say that it may; returns whether it is held.
 
     Only a device's alert, and only once per raising: what was held once is not held again.
@@ -35,7 +37,7 @@ def watched(draft: Draft, rule: Rule, fact: AlertFact) -> bool:
         return False
     candidacy = alert.get("candidacy", 0) + 1
     wait = {"until": draft.now + max(rule.hold_ms, storm.within_ms + ANSWER_MS), "for": "hold"}
-    place = place_key(fact.subject, storm.by)
+    place = place_key(policy, fact.subject, storm.by)
     fields = {"fact": stored(fact), "wait": wait, "held": draft.now, "candidacy": candidacy, "place": place}
     dispose(draft, fact.uid, "held", "StormWatch", **fields)
     seen = StormCandidateSeen(
@@ -43,7 +45,7 @@ def watched(draft: Draft, rule: Rule, fact: AlertFact) -> bool:
         candidacy=candidacy,
         held_at=draft.now,
         rule=rule.name,
-        condition=storm_condition(fact),
+        condition=_BEHIND_ONE_PARENT if storm.by == "parent" else storm_condition(fact),
         devices=storm.devices,
         within_ms=storm.within_ms,
         note_every_ms=rule.note_every_ms,
@@ -66,8 +68,13 @@ def answer_awaited(draft: Draft, uid: str, due_at: int) -> bool:
     return True
 
 
-def place_key(where: Subject, by: By) -> str:
-    """Whose storm it would be: the location's, or the organization's (also of a device without a location)."""
+def place_key(policy: Policy, where: Subject, by: By) -> str:
+    """Whose storm it would be: the location's, the organization's (also of a device without a location), or the parent's.
+
+    A device without a parent is the parent itself: its own alert is one of those behind it.
+    """
+    if by == "parent" and where.device_id is not None:
+        return device_key(policy.parent_of(where) or where.device_id)
     if by == "organization" or where.location_id is None:
         return organization_key(where.organization_id)
     return location_key(where.location_id)
