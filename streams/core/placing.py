@@ -58,7 +58,9 @@ def place(draft: Draft, context: Context, fact: AlertFact) -> None:
     if host is not None:
         return _join(draft, context, host, fact)
     # What has its ticket already is neither held back from one nor brought back to another.
-    if named is None and (watched(draft, context.in_force(fact.subject.organization_id), rule, fact) or held(draft, rule, fact)):
+    if named is None and (
+        watched(draft, context.in_force(fact.subject.organization_id), rule, fact) or held(draft, rule, fact)
+    ):
         return None
     former = former_incident(draft, rule, condition_of(fact), uid) if named is None else None
     if former is not None:

@@ -75,7 +75,9 @@ class World:
         """An alert per device; told at once, delivered with the next ``work``."""
         for device in devices:
             uid, place = uid_of(device, number), at_site(device, **where)
-            fact = triggered(self.take_activity(device, number), uid, self.now, subject=place, message="Device is offline", **kind)
+            fact = triggered(
+                self.take_activity(device, number), uid, self.now, subject=place, message="Device is offline", **kind
+            )
             self.publish(fact, str(device))
         return self
 
