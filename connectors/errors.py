@@ -225,6 +225,10 @@ class CallFailed(Exception):
             calls=self.calls,
         )
 
+    def is_about(self, word: str) -> bool:
+        """Whether it is a refusal for good that names this (in lower case), by the vendor's own words."""
+        return self.kind is Kind.PERMANENT and word in self.body.decode("utf-8", "replace").lower()
+
     def effect(self, *, calls: int | None = None) -> Effect:
         """This failure as the result of an effect; ``calls`` when more were made than this one."""
         return Effect(

@@ -167,6 +167,7 @@ class ConfigurationItem(Wire):
     serial_number: str = ""
     configuration_item_type: int | None = None
     configuration_item_category_id: int | None = None
+    contract_id: int | None = None
     rmm_device_audit_mac_address: str = ""
     location: str = ""
     notes: str = ""

@@ -160,6 +160,8 @@ class UpsertConfigurationItem(Command):
     hint from an earlier outcome. ``alive`` are the keys of the other devices with this serial number (``None``: not
     known): an item of a device that is not among them is the former self of this one. ``twins``: what becomes of
     another active item with this serial that no device of ours has. ``note`` is a line of history for the item's notes.
+    ``contract`` is the id of one, or ``default`` for the company's default one where the item stands under none; without
+    it the item's contract is nobody's business here.
     """
 
     ce_type: ClassVar[str] = "lockstep.command.upsert-configuration-item.v1"
@@ -182,6 +184,7 @@ class UpsertConfigurationItem(Command):
     alive: tuple[str, ...] | None = None
     twins: Literal["report", "retire"] = "report"
     note: str = ""
+    contract: int | Literal["default"] | None = Field(default=None, exclude_if=lambda value: value is None)
 
 
 class RetireConfigurationItem(Command):

@@ -1,4 +1,4 @@
-"""Which contract a ticket stands under, where the policy asks for the company's default one.
+"""Which contract a ticket or an item stands under, where the policy asks for the company's default one.
 
 Source: the vendor's Swagger 2.0 (``Contracts`` with ``companyID``, ``isDefaultContract``, ``startDate``, ``endDate``).
 """
@@ -24,7 +24,7 @@ class Contracts:
     async def default_of(self, company_id: int) -> tuple[int | None, str]:
         """The id of the contract in force, and one line why there is none.
 
-        Raises ``CallFailed`` but for a refusal for good (no right to read contracts): a ticket does not wait for that.
+        Raises ``CallFailed`` but for a refusal for good (no right to read contracts): nothing waits for that.
         """
         now = self._client.now()
         asked_at, found = self._known.get(company_id, (-KEEP_MS, None))
@@ -34,9 +34,9 @@ class Contracts:
             except CallFailed as failure:
                 if failure.kind is not Kind.PERMANENT:
                     raise
-                return None, f"opened without a contract: contracts cannot be read ({failure.detail})"
+                return None, f"contracts cannot be read ({failure.detail})"
             self._known[company_id] = (now, found)
-        return found, "" if found is not None else f"opened without a contract: company {company_id} has no default one"
+        return found, "" if found is not None else f"company {company_id} has no default one"
 
     async def _ask(self, company_id: int, now: int) -> int | None:
         filters = [eq("companyID", company_id), eq("isDefaultContract", True)]

@@ -16,6 +16,7 @@ from weakref import WeakValueDictionary
 
 from connectors.autotask import texts
 from connectors.autotask.client import AutotaskClient, Filter, any_of, condition, eq
+from connectors.autotask.contracts import Contracts
 from connectors.autotask.item_history import history, rivals_line, twin_line, twins_line, with_lines
 from connectors.autotask.matching import Match, Wanted, choose, differences, masked
 from connectors.autotask.metadata import FRESH_MS, Metadata
@@ -40,6 +41,7 @@ class Items:
     def __init__(self, client: AutotaskClient, metadata: Metadata) -> None:
         self._client = client
         self._metadata = metadata
+        self._contracts = Contracts(client)
         #: Whether user-defined fields that a PATCH leaves out stay as they are; ``None`` until seen once.
         self._keeps_others: bool | None = None
         self._locks: WeakValueDictionary[tuple[int, str], asyncio.Lock] = WeakValueDictionary()
@@ -66,7 +68,7 @@ class Items:
         if match.item is None and match.rivals:
             return Effect(verdict=Verdict.REJECTED, reason=AMBIGUOUS, detail=rivals_line(command, match))
         if match.item is None:
-            item_id = await self._create(command, wanted)
+            item_id = await self._create(command, wanted, remarks)
             return _done(command, item_id, written=True, detail=join("created", *remarks))
         return await self._update(command, match.item, wanted, match, remarks)
 
@@ -130,7 +132,7 @@ class Items:
         if match.step not in ("device_key", "item_id"):
             remarks.append(f"adopted by {match.step}")
         if changed:
-            await self._change(item, changed)
+            await self._change(item, changed, remarks)
         for double in match.doubles:
             # Two creates after a lost answer: never two active items for one device.
             await self._client.patch(ENTITY, {"id": double.id, "isActive": False})
@@ -146,7 +148,7 @@ class Items:
         effect = _done(command, item.id, written=written, detail=join(*remarks))
         return replace(effect, how=effect.how if written else "NothingToDo", reason=TWIN if match.twins else "")
 
-    async def _change(self, item: ConfigurationItem, changed: dict[str, object]) -> None:
+    async def _change(self, item: ConfigurationItem, changed: dict[str, object], remarks: list[str]) -> None:
         """Write the differences. User-defined fields that are left out stay, says the vendor's own example, and others warn.
 
         So the first time it is looked whether they did; where they did not, they are restored, and from then on sent along.
@@ -154,10 +156,10 @@ class Items:
         pairs = changed.get("userDefinedFields")
         others = await self._others(item, pairs) if isinstance(pairs, list) else []
         if not isinstance(pairs, list) or not others:
-            await self._patch({"id": item.id, **changed})
+            await self._patch({"id": item.id, **changed}, remarks)
             return
         whole = {"userDefinedFields": [*pairs, *others]}
-        await self._patch({"id": item.id, **changed, **(whole if self._keeps_others is False else {})})
+        await self._patch({"id": item.id, **changed, **(whole if self._keeps_others is False else {})}, remarks)
         if self._keeps_others is None:
             try:
                 row = await self._client.get(ENTITY, item.id)
@@ -168,7 +170,7 @@ class Items:
             after = self._client.rows(ConfigurationItem, [row], endpoint=ENTITY)[0]
             self._keeps_others = all(after.field(str(pair["name"])) for pair in others)
             if not self._keeps_others:
-                await self._patch({"id": item.id, **whole})
+                await self._patch({"id": item.id, **whole}, remarks)
 
     async def _others(self, item: ConfigurationItem, pairs: Sequence[dict[str, object]]) -> list[dict[str, object]]:
         """The item's user-defined values that we do not change and could write."""
@@ -254,7 +256,16 @@ class Items:
             if missing
             else []
         )
-        return Wanted(columns=columns, fields=fields), remarks
+        where_empty: dict[str, object] = {}
+        if command.contract == "default":
+            contract, why = await self._contracts.default_of(command.company_id)
+            if contract is None:
+                remarks.append(f"without a contract: {why}")
+            else:
+                where_empty["contractID"] = contract
+        elif command.contract is not None:
+            columns["contractID"] = command.contract
+        return Wanted(columns=columns, fields=fields, where_empty=where_empty), remarks
 
     async def _fields(self, command: UpsertConfigurationItem) -> tuple[dict[str, str], list[str]]:
         """The user-defined fields under their real names, cut to their lengths, and the names that do not exist."""
@@ -270,9 +281,9 @@ class Items:
                 fields[info.name] = texts.cut(text, info.length or 255)
         return fields, missing
 
-    async def _create(self, command: UpsertConfigurationItem, wanted: Wanted) -> int:
+    async def _create(self, command: UpsertConfigurationItem, wanted: Wanted, remarks: list[str]) -> int:
         pairs = [{"name": name, "value": text} for name, text in wanted.fields.items() if text]
-        body: dict[str, Any] = {"companyID": command.company_id, **wanted.columns}
+        body: dict[str, Any] = {"companyID": command.company_id, **wanted.columns, **wanted.where_empty}
         if command.note:
             body["notes"] = with_lines("", command.note)
         if pairs:
@@ -281,14 +292,17 @@ class Items:
             return await self._client.create(ENTITY, _on_the_wire(body))
         except CallFailed as failure:
             self._doubt_metadata(failure)
-            raise
+            _spare_contract(body, failure, remarks)
+            return await self._client.create(ENTITY, _on_the_wire(body))
 
-    async def _patch(self, body: dict[str, object]) -> None:
+    async def _patch(self, body: dict[str, object], remarks: list[str]) -> None:
         try:
             await self._client.patch(ENTITY, _on_the_wire(body))
         except CallFailed as failure:
             self._doubt_metadata(failure)
-            raise
+            _spare_contract(body, failure, remarks)
+            if set(body) != {"id"}:
+                await self._client.patch(ENTITY, _on_the_wire(body))
 
     def _doubt_metadata(self, failure: CallFailed) -> None:
         """A refused write may mean that what we know of the tenant is old: fields, types and products are read anew."""
@@ -338,6 +352,16 @@ def _on_the_wire(body: dict[str, Any]) -> dict[str, Any]:
     """Days as the instants that the vendor's date columns take."""
     days = {name: f"{body[name]}T00:00:00Z" for name in ITEM_COLUMNS if name.endswith("Date") and name in body}
     return {**body, **days}
+
+
+def _spare_contract(body: dict[str, Any], failure: CallFailed, remarks: list[str]) -> None:
+    """Take a contract that does not fit out of a refused write and say so; raises the failure where it is about something else.
+
+    An item that is not in step is worse than one without its contract.
+    """
+    if "contractID" not in body or not failure.is_about("contract"):
+        raise failure
+    remarks.append(f"without its contract {body.pop('contractID')}: {failure.detail}")
 
 
 def _to_retire(command: UpsertConfigurationItem, match: Match) -> tuple[ConfigurationItem, ...]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from schemas.autotask import ConfigurationItem
 from schemas.commands import UpsertConfigurationItem
@@ -162,10 +162,14 @@ def _same_machine(item: ConfigurationItem, serial: str) -> bool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """What the item shall look like: columns by wire name, and texts of user-defined fields by name."""
+    """What the item shall look like: columns by wire name, and texts of user-defined fields by name.
+
+    ``where_empty``: columns that are filled where they are empty, and otherwise stay as people have them.
+    """
 
     columns: Mapping[str, object]
     fields: Mapping[str, str]
+    where_empty: Mapping[str, object] = field(default_factory=dict)
 
 
 def differences(item: ConfigurationItem, wanted: Wanted, *, ours: bool) -> tuple[dict[str, object], list[str]]:
@@ -182,6 +186,7 @@ def differences(item: ConfigurationItem, wanted: Wanted, *, ours: bool) -> tuple
         "serialNumber": item.serial_number,
         "configurationItemType": item.configuration_item_type,
         "configurationItemCategoryID": item.configuration_item_category_id,
+        "contractID": item.contract_id,
         "location": item.location,
         "notes": item.notes,
         # Days: Autotask shows a midnight that tenants in other time zones see on the day before.
@@ -189,6 +194,7 @@ def differences(item: ConfigurationItem, wanted: Wanted, *, ours: bool) -> tuple
         "warrantyExpirationDate": item.warranty_expiration_date[:10],
     }
     changed: dict[str, object] = {name: value for name, value in wanted.columns.items() if now.get(name) != value}
+    changed |= {name: value for name, value in wanted.where_empty.items() if not now.get(name)}
     hidden: list[str] = []
     pairs: list[dict[str, object]] = []
     for name, text in wanted.fields.items():

@@ -15,7 +15,7 @@ from connectors.autotask.contracts import Contracts
 from connectors.autotask.metadata import Metadata
 from connectors.autotask.names import NameRefused, choices_of_picklist
 from connectors.autotask.touches import Touches
-from connectors.errors import CallFailed, Kind, Situation
+from connectors.errors import CallFailed, Situation
 from connectors.ports import CallsSuspended, Effect, Verdict
 from schemas.autotask import Ticket, TicketNote
 from schemas.commands import AdoptTicket, AppendTicketNote, CompleteTicket, CreateTicket, Name, ReopenTicket
@@ -53,7 +53,7 @@ class Tickets:
             if command.contract == "default":
                 body["contractID"], why = await self._contracts.default_of(command.company_id)
             if body["contractID"] is None:
-                told.append(why)
+                told.append(f"opened without a contract: {why}")
                 del body["contractID"]
         # Taken before the call: of two creates side by side the second may answer first.
         largest = self._largest
@@ -78,7 +78,7 @@ class Tickets:
                 return await self._client.create("Tickets", body)
             except CallFailed as failure:
                 self._doubt_metadata("Tickets", failure)
-                field = next((name for name in _SPARED if name in body and _is_about(failure, _SPARED[name][0])), None)
+                field = next((name for name in _SPARED if name in body and failure.is_about(_SPARED[name][0])), None)
                 if field is None:
                     raise
                 # An alert without its ticket is worse than a ticket without its item (moved, deleted, other company).
@@ -343,7 +343,7 @@ class Tickets:
             return usable[0].id
 
     def _doubt_metadata(self, entity: str, failure: CallFailed) -> None:
-        if failure.situation is Situation.REFUSED_INPUT and _is_about(failure, "picklist"):
+        if failure.situation is Situation.REFUSED_INPUT and failure.is_about("picklist"):
             self._metadata.forget(entity)
 
 
@@ -357,8 +357,3 @@ def _found(ticket: Ticket) -> Effect:
         company_id=ticket.company_id,
         written=True,
     )
-
-
-def _is_about(failure: CallFailed, word: str) -> bool:
-    """Whether a refusal for good is about this: by the vendor's own words."""
-    return failure.kind is Kind.PERMANENT and word in failure.body.decode("utf-8", "replace").lower()

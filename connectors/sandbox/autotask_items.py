@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from connectors.sandbox.autotask_picklists import UDF_TYPES
-from connectors.sandbox.autotask_rules import Actor, Row, Rules, misfit
+from connectors.sandbox.autotask_rules import Actor, Row, Rules, foreign_contract, misfit
 
 _PERSON_RESOURCE = 1
 _MAX_ACTIVE_CATEGORIES = 200
@@ -22,6 +22,8 @@ class ItemRules(Rules):
 
     def check(self, row: Row, before: Mapping[str, Any] | None, changed: set[str]) -> list[str]:
         errors = misfit(self.tenant, row, "contactID", "Contacts")
+        if before is None or "contractID" in changed:
+            errors += foreign_contract(self.tenant, row)
         if before is None and self.tenant.settings["inactive_company"] == "reject":
             company = self.tenant.rows["Companies"].get(row["companyID"])
             if company is not None and not company["isActive"]:

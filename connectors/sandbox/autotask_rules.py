@@ -116,6 +116,14 @@ def misfit(tenant: Tenant, row: Mapping[str, Any], name: str, table: str) -> lis
     return [f"Data violation: {name} is not associated to the companyID or its Parent Company.."]
 
 
+def foreign_contract(tenant: Tenant, row: Mapping[str, Any]) -> list[str]:
+    """The error when a contract belongs to another company; seen of tickets, unconfirmed of configuration items."""
+    contract = tenant.rows["Contracts"].get(row.get("contractID"))
+    if contract is None or contract["companyID"] in family(tenant, row["companyID"]):
+        return []
+    return [f"contractID [{contract['id']}] is not associated to companyID [{row['companyID']}] or its parent."]
+
+
 def differing(before: Mapping[str, Any], after: Mapping[str, Any]) -> set[str]:
     """Names of the fields that differ; ``userDefinedFields`` and ``udf:<definition id>`` for user-defined ones."""
     changed = {name for name, value in after.items() if name != UDF_VALUES and before.get(name) != value}

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from connectors.sandbox.autotask_picklists import COMPLETE_STATUSES
-from connectors.sandbox.autotask_rules import Actor, Row, Rules, family, misfit
+from connectors.sandbox.autotask_rules import Actor, Row, Rules, foreign_contract, misfit
 from connectors.sandbox.autotask_store import ENTITIES
 
 _PERSON_RESOURCE = 1
@@ -125,10 +125,7 @@ class TicketRules(Rules):
         return []
 
     def _contract(self, row: Row) -> list[str]:
-        contract = self.tenant.rows["Contracts"].get(row.get("contractID"))
-        if contract is None or contract["companyID"] in family(self.tenant, row["companyID"]):
-            return []
-        return [f"contractID [{contract['id']}] is not associated to companyID [{row['companyID']}] or its parent."]
+        return foreign_contract(self.tenant, row)
 
     def _location(self, row: Row) -> list[str]:
         place = self.tenant.rows["CompanyLocations"].get(row.get("companyLocationID"))

@@ -30,6 +30,7 @@ def upsert(
         product=shape.product,
         item_type=shape.item_type,
         category=shape.category,
+        contract=shape.contract,
         serial=fact.serial,
         device_uid=where.device_uid,
         mac_addresses=fact.mac_addresses,

@@ -1,4 +1,4 @@
-"""Contracts on tickets, by rule."""
+"""Contracts on tickets, by rule, and on configuration items, by type of device."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from schemas.commands import CreateTicket
+from schemas.commands import CreateTicket, UpsertConfigurationItem
 from streams.core.policy.policy import PolicyError, parse_policy
-from tests.core.spec import incidents, triggered
+from tests.core.spec import device, devices, incidents, subject, triggered
 
 
 def contract(of_rule: Any = None, of_defaults: Any = None) -> Any:
@@ -47,3 +47,29 @@ def test_what_is_no_contract_is_refused_with_what_to_write(value: Any) -> None:
     with pytest.raises(PolicyError) as refused:
         parse_policy({"version": 1, "defaults": {"contract": value}})
     assert "is no contract; write a contract's id, default (the company's) or none" in str(refused.value)
+
+
+def of_item(entries: list[dict[str, Any]], node_class: str = "WINDOWS_SERVER") -> UpsertConfigurationItem:
+    """The item's command for a device of this class, under a policy with these types."""
+    seen = device(where=subject(node_class=node_class))
+    (command,) = devices(seen, devices={"types": entries}).issued
+    assert isinstance(command, UpsertConfigurationItem)
+    return command
+
+
+def test_a_type_of_device_names_the_contract_of_its_items() -> None:
+    servers = {
+        "node_class_prefix": "WINDOWS_SERVER",
+        "type": "Server",
+        "product": "Managed Server",
+        "contract": 29683617,
+    }
+    rest = {"type": "Workstation", "product": "Managed Device", "contract": "default"}
+    assert of_item([servers, rest]).contract == 29683617
+    assert of_item([servers, rest], "MAC").contract == "default"
+
+
+def test_an_item_without_a_contract_in_the_policy_is_commanded_as_it_always_was() -> None:
+    command = of_item([{"product": "Managed Device", "contract": "none"}])
+    assert command.contract is None
+    assert b"contract" not in command.to_json()

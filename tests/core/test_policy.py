@@ -171,16 +171,6 @@ def test_what_a_policy_cannot_mean_is_named_with_its_key(document: dict[str, Any
     assert any(found.startswith(line) for found in findings(document)), findings(document)
 
 
-@pytest.mark.parametrize(
-    "document",
-    [
-        {"devices": {"contract": 29683617}},
-    ],
-)
-def test_a_key_of_a_later_version_is_refused_as_not_yet(document: dict[str, Any]) -> None:
-    assert any("not supported yet" in found for found in findings({"version": 1, **document}))
-
-
 def test_a_storm_stands_below_its_rule() -> None:
     storm = {"devices": 10, "within": "2m"}
     (rule,) = policy(rules=[{"name": "a", "when": {}, "storm": storm}]).rules

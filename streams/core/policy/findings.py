@@ -13,10 +13,6 @@ from pydantic_core import PydanticCustomError
 
 Path = tuple[str | int, ...]
 
-#: Keys that the policy format has, but this version does not honour yet: refused, so that nobody relies on them.
-NOT_YET: dict[str, str] = {
-    "contract": "contracts on configuration items",
-}
 #: Keys that people look for elsewhere: what to do instead.
 _BELOW_A_RULE = {"storm": "write it below a rule, beside its lifecycle"}
 
@@ -84,8 +80,6 @@ def _finding(detail: Any, root: type[BaseModel]) -> Finding:
         return Finding((*path, *told["at"]), told["reason"], told["suggestion"])
     if kind == "extra_forbidden":
         key = str(path[-1])
-        if key in NOT_YET:
-            return Finding(path, f"'{key}' ({NOT_YET[key]}) is not supported yet", "remove it; it would have no effect")
         if path == ("canary",):
             hint = "remove it, and give the organizations to 'lockstep policy publish --canary 17,23'"
             return Finding(

@@ -122,7 +122,7 @@ class Companies(Part):
 
 
 class TypeRule(Part):
-    """Which type, product and category a device becomes: first match of role, node_class, node_class_prefix."""
+    """Which type, product, category and contract a device becomes: first match of role, node_class, node_class_prefix."""
 
     role: Names | None = None
     node_class: Texts | None = None
@@ -130,6 +130,7 @@ class TypeRule(Part):
     type: NameOrId | None = None
     product: NameOrId
     category: NameOrId | None = None
+    contract: Contract | None = None
 
     def holds(self, where: Subject) -> bool:
         """Whether a device of this subject falls under this entry."""

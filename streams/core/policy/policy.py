@@ -1,7 +1,7 @@
 """The policy: which rule an alert falls under and what its ticket looks like; which item a device becomes.
 
 A policy is a document (the parsed ``policy.yaml``) turned into frozen values. What it cannot mean is an error with the
-path of the key, the reason and a suggestion; what a later version brings is refused as "not yet", never ignored.
+path of the key, the reason and a suggestion; a key that does not exist is refused, never ignored.
 """
 
 from __future__ import annotations
@@ -67,6 +67,7 @@ class ItemShape:
     item_type: Name | None
     product: Name
     category: Name | None
+    contract: int | Literal["default"] | None
 
 
 _HOUR_MS = 3_600_000
@@ -235,9 +236,10 @@ class Policy(Part):
         return "Medium"
 
     def item_for(self, subject: Subject) -> ItemShape:
-        """Type, product and category of a device's item: the first entry of ``devices.types`` that matches."""
+        """Type, product, category and contract of a device's item: the first entry of ``devices.types`` that matches."""
         entry = next((entry for entry in self.devices.types if entry.holds(subject)), self.devices.types[-1])
-        return ItemShape(entry.type, entry.product, entry.category)
+        contract = None if entry.contract == "none" else entry.contract
+        return ItemShape(entry.type, entry.product, entry.category, contract)
 
     def item_fields(self, observed: DeviceObserved) -> dict[str, str]:
         """User-defined fields of a device's item: field name to text (at most 255 characters, empty when unknown)."""
