@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from streams import broker_folder
-from streams.core.policy.lint import Observed
+from streams.core.policy.observed import Observed
 from streams.policy_file import Located, PolicyFile, located
 from streams.settings import Settings
 

@@ -10,7 +10,8 @@ import yaml
 
 from schemas.model import canonical
 from streams.core.policy.findings import near
-from streams.core.policy.lint import Observed, lint
+from streams.core.policy.lint import lint
+from streams.core.policy.observed import Observed
 from streams.core.policy.policy import Finding, Policy, PolicyError, parse_policy
 from streams.core.policy.policy import Path as KeyPath
 from streams.zones import zone_names, zones_in

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
+from typing import Any
 
 from schemas.topics import CONTROL, DEVICES_STATE
 from streams.core.context import Context, parse_context
-from streams.core.documents import CONTEXT_KEY
-from streams.core.policy.lint import Observed
+from streams.core.documents import CONTEXT_KEY, read
+from streams.core.policy.observed import Observed
 from streams.kafka_options import KafkaOptions
 from streams.readers import ReadError, end_offsets
 from streams.settings import Settings
@@ -31,17 +32,26 @@ async def reachable(settings: Settings) -> KafkaOptions:
 
 
 async def observed(options: KafkaOptions) -> Observed | None:
-    """The organizations and companies that the agents know; ``None`` before both vendors were read. Raises ``ReadError``."""
-    contexts = await _contexts(options)
-    known = next((found for found in contexts if found.organizations and found.companies), None)
+    """What the agents know of both vendors; ``None`` before both were read. Raises ``ReadError``."""
+    documents = await _documents(options)
+    known = next((found for found in _contexts(documents) if found.organizations and found.companies), None)
     if known is None:
         return None
-    return Observed(organizations=known.organizations, companies=known.companies, remembered=known.remembered)
+    seen = list(_devices(documents))
+    return Observed(
+        organizations=known.organizations,
+        companies=known.companies,
+        remembered=known.remembered,
+        locations={where["location_id"]: where.get("location_name", "") for where in seen if "location_id" in where},
+        roles={where["role_id"]: where.get("role_name", "") for where in seen if "role_id" in where},
+        devices={where["device_id"]: where.get("device_name", "") for where in seen},
+        tags=frozenset(tag for where in seen for tag in where.get("tags", ())),
+    )
 
 
 async def organizations(options: KafkaOptions) -> dict[int, str]:
     """The names of NinjaOne's organizations by id, as the agents know them. Raises ``ReadError``."""
-    found = (dict(context.organizations) for context in await _contexts(options))
+    found = (dict(context.organizations) for context in _contexts(await _documents(options)))
     return next((names for names in found if names), {})
 
 
@@ -65,12 +75,24 @@ async def known_tickets(options: KafkaOptions) -> set[str]:
     }
 
 
-async def _contexts(options: KafkaOptions) -> list[Context]:
+async def _documents(options: KafkaOptions) -> dict[int, dict[bytes, bytes]]:
+    """The state of the agent ``devices``; nothing where it has never run."""
     try:
-        documents = await state_documents(options, "devices")
+        return await state_documents(options, "devices")
     except ReadError as error:
         if DEVICES_STATE in str(error):
-            return []
+            return {}
         raise
+
+
+def _devices(documents: Mapping[int, Mapping[bytes, bytes]]) -> Iterator[dict[str, Any]]:
+    """The subjects of all devices that exist, without what is empty in them."""
+    for found in documents.values():
+        for key, document in found.items():
+            if key != CONTEXT_KEY.encode() and (observed := read(document)[0].get("observed")) is not None:
+                yield observed["subject"]
+
+
+def _contexts(documents: Mapping[int, Mapping[bytes, bytes]]) -> list[Context]:
     key = CONTEXT_KEY.encode()
     return [parse_context(found[key]) for _, found in sorted(documents.items()) if key in found]

@@ -10,7 +10,8 @@ import yaml
 from schemas.facts import PolicyPublished
 from schemas.model import canonical
 from streams.core.context import parse_context
-from streams.core.policy.lint import Observed, lint
+from streams.core.policy.lint import lint
+from streams.core.policy.observed import Observed
 from streams.core.policy.policy import PolicyError, parse_policy
 from streams.policy_file import PolicyFileError, read_policy
 from streams.policy_schema import policy_schema

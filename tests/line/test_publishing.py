@@ -40,10 +40,12 @@ def test_a_policy_with_a_name_that_the_tenant_does_not_have_is_not_published_unl
 def test_what_the_running_system_knows_is_told_by_a_check_of_the_file(system: System) -> None:
     wrong = system.policy()
     wrong["companies"]["map"] = [{"organization": 4711, "company": 29683}]
+    wrong["rules"].insert(0, {"name": "typo", "when": {"role": ["Windows Servr"], "tags": ["no-such-tag"]}})
     system.write_policy(wrong)
     said = system.lockstep("policy", "check")
     assert said.code == 2
     assert "companies.map.0.organization: warning: NinjaOne has no organization 4711" in said.err
+    assert "no device that was seen has the role 'Windows Servr'; did you mean 'Windows Server'?" in said.err
 
 
 def test_publishing_calls_nobody_while_the_connection_is_not_healthy_and_says_so(system: System) -> None:

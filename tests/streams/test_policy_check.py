@@ -11,7 +11,7 @@ from schemas.facts import Company
 from streams import policy_check, vendors
 from streams.core.connection import Connection
 from streams.core.mapping import Remembered
-from streams.core.policy.lint import Observed
+from streams.core.policy.observed import Observed
 from streams.kafka_options import KafkaOptions
 from streams.operations import Pause
 from streams.policy_check import TenantAway, check_policy

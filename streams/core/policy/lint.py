@@ -10,44 +10,24 @@ is the other thing that a policy names twice: a user-defined field that two valu
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator
 from difflib import get_close_matches
 
-from schemas.facts import Company
-from streams.core.mapping import Companies, Organizations, Remembered, Unmapped, company_for
 from streams.core.policy.findings import Finding, Path
 from streams.core.policy.format import RuleSettings, TicketSettings
 from streams.core.policy.lifecycle import LifecycleSettings
+from streams.core.policy.observed import Observed, observed_findings, unmapped
 from streams.core.policy.policy import Policy
 from streams.core.policy.reach import broader, everything
+from streams.core.policy.vocabulary import NODE_CLASSES, SOURCE_TYPE_PREFIXES, SOURCE_TYPES
 from streams.core.templates import fixed_text
 from streams.core.ticketing import DESCRIPTION_LIMIT, NOTE_LIMIT, RESOLUTION_LIMIT, TITLE_LIMIT
-
-#: Every class of device that NinjaOne's API names.
-NODE_CLASSES = (
-    "WINDOWS_SERVER", "WINDOWS_WORKSTATION", "LINUX_WORKSTATION", "MAC", "ANDROID", "APPLE_IOS", "APPLE_IPADOS",
-    "VMWARE_VM_HOST", "VMWARE_VM_GUEST", "HYPERV_VMM_HOST", "HYPERV_VMM_GUEST", "LINUX_SERVER", "MAC_SERVER",
-    "CLOUD_MONITOR_TARGET", "NMS_SWITCH", "NMS_ROUTER", "NMS_FIREWALL", "NMS_PRIVATE_NETWORK_GATEWAY", "NMS_PRINTER",
-    "NMS_SCANNER", "NMS_DIAL_MANAGER", "NMS_WAP", "NMS_IPSLA", "NMS_COMPUTER", "NMS_VM_HOST", "NMS_APPLIANCE",
-    "NMS_OTHER", "NMS_SERVER", "NMS_PHONE", "NMS_VIRTUAL_MACHINE", "NMS_NETWORK_MANAGEMENT_AGENT", "UNMANAGED_DEVICE",
-    "MANAGED_DEVICE",
-)  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Observed:
-    """What is known of the two vendors: organizations by id, companies by id, matches by name that were made before."""
-
-    organizations: Mapping[int, str]
-    companies: Mapping[int, Company]
-    remembered: Mapping[int, Remembered] | None = None
 
 
 def lint(policy: Policy, observed: Observed | None = None) -> list[Finding]:
     """Every finding about a policy's meaning, in the order of the file's sections.
 
-    With ``observed``, organizations and companies are looked up too; without, only what the file itself says counts.
+    With ``observed``, organizations, companies, places, roles and devices are looked up too; without, only what the file itself says counts.
     """
     return [
         *_unreachable(policy),
@@ -55,7 +35,7 @@ def lint(policy: Policy, observed: Observed | None = None) -> list[Finding]:
         *_lifecycle(("defaults", "lifecycle"), policy.defaults.lifecycle, policy.defaults.lifecycle),
         *(finding for number, rule in enumerate(policy.rules) for finding in _rule(policy, number, rule)),
         *_devices(policy),
-        *(_organizations(policy, observed) if observed else _unmapped(policy)),
+        *(observed_findings(policy, observed) if observed else unmapped(policy)),
     ]
 
 
@@ -86,6 +66,8 @@ def _rule(policy: Policy, number: int, rule: RuleSettings) -> Iterator[Finding]:
     yield from _storm(("rules", number), rule, policy.defaults.lifecycle)
     for position, node_class in enumerate(rule.when.node_class or ()):
         yield from _class(("rules", number, "when", "node_class", position), node_class)
+    for position, source_type in enumerate(rule.when.source_type or ()):
+        yield from _source_type(("rules", number, "when", "source_type", position), source_type)
     for position, prefix in enumerate(rule.when.node_class_prefix or ()):
         if not any(known.startswith(prefix.upper()) for known in NODE_CLASSES):
             yield Finding(
@@ -101,6 +83,16 @@ def _class(path: Path, node_class: str) -> Iterator[Finding]:
         found = get_close_matches(node_class.upper(), NODE_CLASSES, 1)
         hint = f"did you mean '{found[0]}'?" if found else "look at a device's class in NinjaOne's API"
         yield Finding(path, f"NinjaOne's documentation has no class '{node_class}'", hint, "warning")
+
+
+def _source_type(path: Path, source_type: str) -> Iterator[Finding]:
+    written = source_type.upper()
+    if written not in SOURCE_TYPES and not written.startswith(SOURCE_TYPE_PREFIXES):
+        found = get_close_matches(written, SOURCE_TYPES, 1)
+        hint = (
+            f"did you mean '{found[0]}'?" if found else "`lockstep explain ALERT` shows the type of an alert that came"
+        )
+        yield Finding(path, f"NinjaOne's documentation has no source type '{source_type}'", hint, "warning")
 
 
 _LIMITS = {
@@ -188,57 +180,3 @@ def _devices(policy: Policy) -> Iterator[Finding]:
                 "this entry matches every device, so the entries after it are never reached",
                 "move it to the end, or say for which devices it is",
             )
-
-
-def _unmapped(policy: Policy) -> Iterator[Finding]:
-    """Organizations that a rule names and that can have no company, by what the file alone says."""
-    if policy.companies.auto_match != "never" or policy.companies.catch_all is not None:
-        return
-    for path, entry in _named_organizations(policy):
-        if path[0] == "rules" and isinstance(entry, int) and entry not in policy.companies.by_organization:
-            yield Finding(
-                path,
-                f"organization {entry} has no company: it is not mapped, and auto_match is never",
-                f"add {{organization: {entry}, company: ID}} under companies.map",
-                "warning",
-            )
-
-
-def _organizations(policy: Policy, observed: Observed) -> Iterator[Finding]:
-    names = {name.casefold(): name for name in observed.organizations.values()}
-    for path, entry in _named_organizations(policy):
-        known = entry in observed.organizations if isinstance(entry, int) else entry.casefold() in names
-        if not known:
-            near = get_close_matches(str(entry).casefold(), names, 1) if isinstance(entry, str) else []
-            yield Finding(
-                path,
-                f"NinjaOne has no organization {entry!r}",
-                f"did you mean '{names[near[0]]}'?" if near else "write its name as NinjaOne shows it, or its id",
-                "warning",
-            )
-    for number, mapped in enumerate(policy.companies.map):
-        company = observed.companies.get(mapped.company)
-        path = ("companies", "map", number)
-        if mapped.organization not in observed.organizations:
-            reason = f"NinjaOne has no organization {mapped.organization}"
-            yield Finding((*path, "organization"), reason, "remove the entry, or correct the id", "warning")
-        if company is None or not company.active:
-            state = "inactive in" if company else "not a company of"
-            reason = f"{mapped.company} is {state} Autotask"
-            yield Finding((*path, "company"), reason, "correct the id; the company's page shows it", "warning")
-    companies, organizations = Companies(observed.companies.values()), Organizations(observed.organizations)
-    remembered = observed.remembered or {}
-    for identity, name in sorted(observed.organizations.items()):
-        found = company_for(policy, identity, name, companies, remembered.get(identity), organizations)
-        if isinstance(found, Unmapped):
-            what, _, todo = found.detail.partition("; ")
-            yield Finding(("companies",), what, todo, "warning")
-
-
-def _named_organizations(policy: Policy) -> Iterator[tuple[Path, int | str]]:
-    for number, rule in enumerate(policy.rules):
-        for position, entry in enumerate(rule.when.organization or ()):
-            yield ("rules", number, "when", "organization", position), entry
-    for number, window in enumerate(policy.maintenance):
-        for position, entry in enumerate(window.organization or ()):
-            yield ("maintenance", number, "organization", position), entry
