@@ -121,12 +121,12 @@ class Intake:
         return True
 
     async def publication(
-        self, row: ActivityRow, *, source: str, quick: bool, located: bool = True
+        self, row: ActivityRow, *, source: str, quick: bool, located: bool = True, ticket: str = ""
     ) -> Publication | None:
         """The fact of an alert activity; ``None`` for any other, after passing on its hint.
 
         ``quick`` bounds what is asked to a few seconds and asks for an unknown source type. ``located=False`` gives up
-        on finding the device's organization. Raises ``RowError`` when the activity cannot be understood,
+        on finding the device's organization. ``ticket`` is the one that the list shows at the alert. Raises ``RowError`` when the activity cannot be understood,
         ``CallFailed`` or ``CallsSuspended`` when its device must be asked for and cannot be.
         """
         kind = meaning(row)
@@ -161,6 +161,7 @@ class Intake:
             condition,
             source=source,
             maintenance=self.maintenance_to_tell(row.series_uid, subject.device_id),
+            ticket=ticket,
         )
 
     def maintenance_to_tell(self, uid: str, device_id: int | None) -> Maintenance | None:
@@ -182,6 +183,8 @@ class Intake:
                 activity_id=fact.activity_id,
                 maintenance=told_in(fact),
             )
+            if fact.psa_ticket_id is not None:
+                self._book.names_ticket(fact.uid, fact.psa_ticket_id)
             self.recent.add(fact.activity_id)
         elif isinstance(fact, AlertReset):
             self._book.ended(fact.uid, at=self._now(), activity_id=fact.activity_id)

@@ -39,6 +39,9 @@ _PATIENCE = 5
 #: Failures that say nothing about the host's other lists: pages that do not add up, and an end point that answers 5xx.
 _OF_ONE_LIST = frozenset({Situation.BROKEN_BODY, Situation.SERVER_ERROR})
 _BATCH = 500
+#: An alert that is heard of so late, in ms, may have got a ticket of NinjaOne's own integration meanwhile: that one
+#: opens it within seconds of the alert, and a round that waited out an outage would open a second.
+_LATE_MS = 30_000
 
 
 class AlertPoller:
@@ -74,6 +77,8 @@ class AlertPoller:
         self._unexplained: set[str] = set()
         self._waited: dict[int, int] = {}
         self._first_list = False
+        #: The tickets of another integration that the last list showed, by uid.
+        self._tickets: dict[str, str] = {}
         self._unreadable = {
             "activities": UnreadableRows(log_, "ninjaone activities"),
             "alerts": UnreadableRows(log_, "ninjaone alerts"),
@@ -126,7 +131,7 @@ class AlertPoller:
             self._book.forget_missing()
             raise
         fresh = self._fresh(read)
-        if self._must_learn(fresh):
+        if self._must_learn(fresh) or self._may_have_tickets(fresh):
             await self.poll()
             return len(fresh)
         failures: list[CallFailed] = []
@@ -166,7 +171,8 @@ class AlertPoller:
     async def _publish_round(self, read: ActivitiesRead, failures: list[CallFailed]) -> tuple[bool, set[int]]:
         """Publish what both lists say; returns whether the alert list was read, and the activities that must wait."""
         fresh = self._fresh(read)
-        early = self._must_learn(fresh)
+        early = self._must_learn(fresh) or self._may_have_tickets(fresh)
+        self._tickets = {}
         asked_at = self._now()
         listing = await self._list(failures) if early else None
         pending = await self._publish_activities(fresh, failures)
@@ -181,6 +187,12 @@ class AlertPoller:
     def _must_learn(self, rows: Sequence[ActivityRow]) -> bool:
         return any(meaning(row) is Meaning.TRIGGERED and self._conditions.of(row) is None for row in rows)
 
+    def _may_have_tickets(self, rows: Sequence[ActivityRow]) -> bool:
+        """Whether the list is to be read before these are published, since it alone names tickets of another integration."""
+        raised = [milliseconds(row.activity_time) or 0 for row in rows if meaning(row) is Meaning.TRIGGERED]
+        now = max(self._now(), self._read_until)
+        return bool(raised) and (self._book.names_tickets or now - min(raised) > _LATE_MS)
+
     async def _list(self, failures: list[CallFailed]) -> Listing[AlertRow] | None:
         """The active alerts, ``None`` when they cannot be had: the activities go out all the same."""
         try:
@@ -189,6 +201,7 @@ class AlertPoller:
             failures.append(failure)
             return None
         self._conditions.learn(listing.rows)
+        self._tickets = {row.uid: row.psa_ticket_id for row in listing.rows if row.psa_ticket_id}
         if listing.calls > 1:
             # Two lists in a row means that nothing failed between them, not even an attempt that was made again.
             self._book.forget_missing()
@@ -220,7 +233,10 @@ class AlertPoller:
     async def _publication(self, row: ActivityRow) -> Publication | None:
         waited = self._waited.get(row.id, 0)
         try:
-            return await self._intake.publication(row, source=ACTIVITIES, quick=False, located=waited < _PATIENCE)
+            ticket = self._tickets.get(row.series_uid or "", "")
+            return await self._intake.publication(
+                row, source=ACTIVITIES, quick=False, located=waited < _PATIENCE, ticket=ticket
+            )
         except CallFailed:
             self._waited[row.id] = waited + 1
             raise

@@ -72,8 +72,12 @@ def alert_triggered(
     *,
     source: str,
     maintenance: Maintenance | None = None,
+    ticket: str = "",
 ) -> Publication:
-    """A TRIGGERED activity as a publication; ``uid`` is its series, ``maintenance`` what there is to tell of its device's."""
+    """A TRIGGERED activity as a publication; ``uid`` is its series, ``maintenance`` what there is to tell of its device's.
+
+    ``ticket`` is the one of NinjaOne's own integration that the list of active alerts shows for it; an activity names none.
+    """
     time = _time(row.activity_time)
     fact = AlertTriggered(
         uid=uid,
@@ -88,6 +92,7 @@ def alert_triggered(
         message=row.message,
         severity=row.severity or condition.severity or "NONE",
         priority=row.priority or condition.priority or "NONE",
+        psa_ticket_id=ticket or None,
         **_told(maintenance),
     )
     return Publication(

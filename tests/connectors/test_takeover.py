@@ -10,7 +10,7 @@ import pytest_asyncio
 
 from connectors.ports import Verdict
 from schemas.commands import AdoptTicket
-from schemas.facts import AlertObserved
+from schemas.facts import AlertObserved, AlertTriggered
 from schemas.ninjaone import AlertRow, read_row
 from tests.connectors.autotask_lab import Lab, create_ticket, lab
 from tests.connectors.autotask_tenant import FIRST_COMPANY, SECOND_COMPANY, Board, running_board
@@ -152,6 +152,31 @@ async def test_a_ticket_that_shows_later_is_told_then_also_of_an_alert_known_by_
     [fact] = made.log.facts(AlertObserved)
     assert (fact.uid, fact.psa_ticket_id) == (uid, "7001")
     assert len({entry.id for entry in made.log.publications}) == len(made.log.publications)
+
+
+async def test_an_alert_heard_of_late_comes_with_the_ticket_that_it_got_meanwhile() -> None:
+    """While nobody polled, the other integration opened its ticket; the activity alone would open a second one."""
+    async with bench() as made, started(made) as connector:
+        await connector.poller.poll()
+        uid = await made.lab.alert()
+        await made.lab.control("POST", f"alerts/{uid}/psa-ticket", {"psaTicketId": "7001"})
+        await made.advance(1200)
+        await connector.poller.poll()
+        await connector.poller.poll()
+    [fact] = made.log.facts(AlertTriggered)
+    assert (fact.uid, fact.psa_ticket_id) == (uid, "7001")
+    assert made.log.facts(AlertObserved) == []
+
+
+async def test_where_alerts_are_known_to_name_tickets_each_round_looks_for_them_first() -> None:
+    async with bench() as made:
+        async with started(made) as connector:
+            await made.lab.alert(psaTicketId=7001)
+            await connector.poller.poll()
+        async with started(made) as connector:
+            uid = await made.lab.alert(psaTicketId=7002)
+            await connector.poller.poll()
+    assert [(fact.uid, fact.psa_ticket_id) for fact in made.log.facts(AlertTriggered)][-1] == (uid, "7002")
 
 
 async def test_the_sandbox_shows_the_ticket_that_a_control_call_gave_an_alert() -> None:
