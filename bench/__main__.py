@@ -1,6 +1,6 @@
-"""``make bench``: the decide stage beside two others, webhook-to-ticket latency; tables, and one JSON line at the end.
+"""``make bench``: the decide stage beside two others, webhook-to-ticket latency, the log gone through again; tables, then JSON.
 
-``make bench ARGS='--only latency'`` or ``--only decide`` leaves the other out; ``--kills 0`` leaves out the kills.
+``make bench ARGS='--only latency'``, ``--only decide`` or ``--only replay`` leaves the others out; ``--kills 0`` leaves out the kills.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import time
 
 import orjson
 
-from bench import decide, latency
+from bench import decide, latency, replay
 
 #: Two calls at once of 50 ms carry 40 creates a second: 20 is half of that, with one worker and with two.
 LOADS = ((1, 20), (2, 20))
@@ -24,7 +24,7 @@ LOADS = ((1, 20), (2, 20))
 def arguments() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("--only", choices=("decide", "latency"))
+    parser.add_argument("--only", choices=("decide", "latency", "replay"))
     parser.add_argument("--seconds", type=int, default=30, help="how long each latency load lasts")
     parser.add_argument("--json", action="store_true", help="only the JSON line")
     decide.add_arguments(parser)
@@ -38,14 +38,18 @@ def main() -> None:
     began = time.monotonic()
     done: dict[str, object] = {"bench": "lockstep", "machine": machine()}
     tables = []
-    if args.only != "latency":
+    if args.only in (None, "decide"):
         rates = decide.run(args)
         done["decide"] = rates
         tables.append(decide.table(rates))
-    if args.only != "decide":
+    if args.only in (None, "latency"):
         latencies = asyncio.run(_latencies(args.seconds))
         done["latency"] = [one.as_dict() for one in latencies]
         tables.append(latency.table(latencies))
+    if args.only in (None, "replay"):
+        replays = [asyncio.run(replay.measure(count, decide.say)) for count in replay.LENGTHS]
+        done["replay"] = replays
+        tables.append(replay.table(replays))
     done["seconds"] = round(time.monotonic() - began)
     if not args.json:
         sys.stdout.write("\n".join(["", *tables, "", ""]))
