@@ -125,3 +125,7 @@ async def eventually(check: Any) -> Any:
         while not (result := await check()):
             await asyncio.sleep(0.005)
     return result
+
+
+def ids(rows: list[dict[str, Any]]) -> list[int]:
+    return [row["id"] for row in rows]

@@ -27,6 +27,7 @@ from schemas.facts import (
     Organization,
     OrganizationsObserved,
     PolicyPublished,
+    Selection,
     Subject,
     TicketNoteObserved,
     TicketObserved,
@@ -331,3 +332,15 @@ def bodies(state: dict[bytes, bytes]) -> dict[bytes, bytes]:
 
 def names(commands: Iterable[Issued]) -> list[str]:
     return [type(issued.command).__name__ for issued in commands]
+
+
+EVERYTHING = Selection(everything=True)
+
+
+def ticketed(**policy_parts: Any) -> Scene:
+    """An alert with its ticket made."""
+    return incidents(triggered(), **policy_parts).settle("CreateTicket")
+
+
+def completed_by_technician() -> Scene:
+    return ticketed().when(triggered(11, UID_B), ticket(START + 40_000, completed=True))

@@ -34,6 +34,12 @@ from streams.kafka_options import KafkaOptions
 
 START = 1_795_000_000_000
 DONE = Effect(verdict=Verdict.SUCCEEDED, ticket_id=7, written=True, calls=1)
+UNKNOWN = Effect(verdict=Verdict.UNKNOWN, reason="TimedOut", detail="no answer within 30 s", calls=1)
+TRANSIENT = Effect(verdict=Verdict.TRANSIENT, reason="ConnectionRefused", calls=1)
+THROTTLED = Effect(verdict=Verdict.THROTTLED, reason="ThreadLimit", calls=1)
+SUSPENDED = Effect(verdict=Verdict.SUSPENDED, reason="Suspended")
+REJECTED = Effect(verdict=Verdict.REJECTED, reason="InvalidValue", detail="queue 'NOC' is unknown", calls=1)
+FOUND = Effect(verdict=Verdict.SUCCEEDED, how="FoundByLookUp", ticket_id=7, ticket_number="T1", written=True, calls=1)
 
 
 def create(number: int, *, key: str | None = None, organization: int | None = 1) -> CreateTicket:
@@ -361,3 +367,12 @@ class Bench:
         assert facts, f"{command_id} was never settled"
         assert len({(telling.identity, telling.fact.to_json()) for telling in facts}) == 1
         return facts[0].fact
+
+
+def seconds_of(bench: Bench, kind: str) -> list[float]:
+    return [at for made, _, at in bench.vendor.calls if made == kind]
+
+
+async def passed(bench: Bench, seconds: float) -> None:
+    while bench.time.seconds < seconds:
+        await asyncio.sleep(0)
