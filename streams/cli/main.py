@@ -25,6 +25,7 @@ VERBS = {
     "parked": "parked",
     **dict.fromkeys(("pause", "resume"), "work"),
     "policy": "policy",
+    "erase": "erase",
     "send-test-alert": "sample",
     "drill": "drill",
 }

@@ -362,7 +362,8 @@ def _kept(retention_ms: int | None, cleanup: str) -> str:
         return "last per key"
     if retention_ms is None:
         return ""
-    return "for ever" if retention_ms < 0 else f"{retention_ms // 86_400_000} days"
+    days = "for ever" if retention_ms < 0 else f"{retention_ms // 86_400_000} days"
+    return f"last per key, {days}" if "compact" in cleanup else days
 
 
 COMMANDS = [status, explain, audit, topics]

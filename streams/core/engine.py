@@ -36,6 +36,7 @@ from schemas.facts import (
     TicketObserved,
     TimerFired,
 )
+from schemas.personal import PersonalDataErased
 from schemas.storms import (
     StormCandidateLeft,
     StormCandidateSeen,
@@ -179,7 +180,8 @@ def _decide_control(
     if draft.idle:
         return steps
     context = parse_context(first.state)
-    asked = isinstance(data, ParkedRetried | ParkedDismissed | FieldsCreated)
+    named = {entry.key for entry in data.erased} if isinstance(data, PersonalDataErased) else set()
+    asked = isinstance(data, ParkedRetried | ParkedDismissed | FieldsCreated | PersonalDataErased)
     mapped = isinstance(data, PolicyPublished | CompaniesObserved | OrganizationsObserved)
     if not asked and not mapped:
         return steps
@@ -187,10 +189,17 @@ def _decide_control(
     for name in sorted(state):
         if name == _CONTEXT:
             continue
+        if isinstance(data, PersonalDataErased) and name.decode() not in named:
+            continue
         document = state[name]
         # Whatever waits says so; without that word there is nothing to read. (A device's item may change with the
         # policy at any time, so its documents are all read.)
-        if agent.name == incidents.AGENT and b'"parked"' not in document and b'"suppressed"' not in document:
+        if (
+            agent.name == incidents.AGENT
+            and not named
+            and b'"parked"' not in document
+            and b'"suppressed"' not in document
+        ):
             continue
         body, chain = documents.read(document)
         if only is not None and not only & organizations_in(body):

@@ -1,0 +1,166 @@
+"""Personal data on the whole line: left out unless the policy asks for it, and then erasable with the audit whole.
+
+Both vendors are seeded with values that nothing else contains, so that their bytes can be looked for wherever Lockstep writes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import orjson
+import pytest
+
+from schemas.topics import CATALOGUE, PERSONAL
+from streams.broker import attach
+from streams.kafka_options import KafkaOptions
+from streams.readers import last_values, read_all
+from tests.line.system import Row, System, fields_of, until
+
+USER = "GEODE\\zoe.quartzfield"
+NOTE_TITLE, NOTE_TEXT = "Zoe Quartzfield rang", "Her son Basalt spilt tea over the keyboard."
+ACKNOWLEDGED, RESET = "Feldspar Onyx acknowledged it", "Feldspar Onyx reset it"
+MAIL, CONTACT_MAIL = "obsidian.marl@msp.example", "gneiss.tuff@customer.example"
+#: What must be nowhere: parts that nothing else of the tenants contains.
+VALUES = (
+    *("zoe.quartzfield", "Quartzfield", "Basalt", "spilt tea", "Feldspar", "Onyx"),
+    *("Obsidian", "obsidian.marl", "Gneiss", "gneiss.tuff"),
+)
+
+
+def people(system: System) -> None:
+    """A technician and a contact with names that nothing else has."""
+    given, base = system.given["autotask"], f"{system.psa.base}/atservicesrest/v1.0"
+    headers = {"UserName": given["username"], "Secret": given["secret"], "ApiIntegrationCode": given["integration_code"]}
+    state = system.psa.state()
+    technician = next(r for r in state["resources"] if r["licenseType"] != 7 and r["isActive"])
+    with httpx.Client(base_url=base, headers=headers, trust_env=False) as api:
+        named = {"firstName": "Obsidian", "lastName": "Marl", "email": MAIL}
+        api.patch("/Resources", json={"id": technician["id"], **named}).raise_for_status()
+        company = state["companies"][0]["id"]
+        contact = {"firstName": "Gneiss", "lastName": "Tuff", "isActive": 1, "emailAddress": CONTACT_MAIL}
+        api.post(f"/Companies/{company}/Contacts", json={"companyID": company, **contact}).raise_for_status()
+
+
+def lives(system: System, device: Row) -> str:
+    """An alert with its ticket, acknowledged, noted by a technician and by a customer, and reset by hand; its uid."""
+    uid = system.alert(device, "one with people in it")
+    (ticket,) = system.opened(uid)
+    system.ninja.ask("POST", f"alerts/{uid}/acknowledge", userId=12, message=ACKNOWLEDGED)
+    system.psa.ask("POST", f"tickets/{ticket['id']}/note", title=NOTE_TITLE, description=NOTE_TEXT)
+    until("the note is told", lambda: "TechnicianNoteRecorded" in system.lockstep("explain", uid).out)
+    system.ninja.ask("POST", f"alerts/{uid}/clear", message=RESET)
+    system.completed(ticket)
+    return uid
+
+
+def files(folder: Path) -> Iterator[Path]:
+    """All that Lockstep wrote: Kafka's own files, logs, reports. The simulators' log is the vendors'."""
+    return (path for path in folder.rglob("*") if path.is_file() and path.name != "sandbox.log")
+
+
+def found_in_files(system: System) -> dict[str, list[str]]:
+    wanted = {value: value.encode() for value in VALUES}
+    found: dict[str, list[str]] = {}
+    for path in files(system.folder):
+        content = path.read_bytes()
+        for value, raw in wanted.items():
+            if raw in content:
+                found.setdefault(value, []).append(str(path.relative_to(system.folder)))
+    return found
+
+
+def found_in_topics(system: System, *, but: str = "") -> dict[str, set[str]]:
+    async def look() -> dict[str, set[str]]:
+        options = options_of(system)
+        found: dict[str, set[str]] = {}
+        names = [topic.name for topic in CATALOGUE if topic.name != but]
+        async for record in read_all(options, *names, isolation="read_uncommitted"):
+            whole = b"\n".join([record.key or b"", record.value or b"", *(v or b"" for _, v in record.headers)])
+            for value in VALUES:
+                # A document within a document is JSON twice.
+                if value.encode() in whole:
+                    found.setdefault(value, set()).add(record.topic)
+        return found
+
+    return asyncio.run(look())
+
+
+def options_of(system: System) -> KafkaOptions:
+    return KafkaOptions(bootstrap_servers=attach(system.folder / "kafka"))
+
+
+def kept(system: System, device: Row) -> dict[str, Row]:
+    values = asyncio.run(last_values(options_of(system), PERSONAL))
+    return {name: orjson.loads(value) for name, value in values.items() if name.startswith(f"{device['id']}/")}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def tenants(system: System) -> None:
+    people(system)
+
+
+def test_nothing_personal_is_in_a_topic_a_file_a_log_or_a_page_unless_it_is_asked_for(system: System) -> None:
+    first, second = system.take(2)
+    for device in (first, second):
+        system.ninja.ask("PATCH", f"devices/{device['id']}", lastLoggedInUser=USER, displayName=f"GEM-{device['id']}")
+    until("the change is told", lambda: (system.item(first) or {}).get("referenceTitle") == f"GEM-{first['id']}")
+    uid = lives(system, first)
+    # A row that cannot be read is kept as it came, but for what may be about a person.
+    broken = {"Action": "Update", "EntityType": "Ticket", "Fields": {"Title": NOTE_TEXT, "Email": MAIL}, "Id": "x"}
+    httpx.post(f"{system.receiver}/webhooks/autotask", json=broken, trust_env=False)
+    pages = [
+        *(system.lockstep("explain", name, "--json").out for name in (uid, str(first["id"]))),
+        *(system.lockstep(*verb).out for verb in (("status", "--json"), ("parked", "list", "--json"), ("topics",))),
+        httpx.get(f"{system.receiver}/healthz", trust_env=False).text,
+    ]
+    assert not {value for value in VALUES for page in pages if value in page}
+    assert found_in_topics(system) == {}
+    assert found_in_files(system) == {}
+    said = system.lockstep("erase", "--device", str(first["id"]), "--yes", "--json")
+    assert (said.code, said.json()["found"]) == (0, 0)
+    assert "nothing is kept" in system.lockstep("erase", "--device", str(first["id"])).out
+
+
+def test_what_is_kept_by_choice_reaches_the_item_from_a_place_of_its_own_and_can_be_erased(system: System) -> None:
+    device = system.take()[0]
+    name = str(device["id"])
+    policy = system.policy()
+    policy["devices"]["fields"]["last_user"] = "Last User"
+    policy["notes"] = {"technicians": "text"}
+    try:
+        system.psa.ask("POST", "udfs", name="Last User")
+        system.ninja.ask("PATCH", f"devices/{device['id']}", lastLoggedInUser=USER)
+        system.publish(policy)
+        until("the item names the user", lambda: fields_of(system.item(device) or {"userDefinedFields": []}).get("Last User") == USER)
+        assert found_in_topics(system, but=PERSONAL) == {}
+        values = kept(system, device)
+        assert [row["value"] for row in values.values()] == [USER]
+        # Two sweeps later there is nothing new to tell of the same user.
+        mark = system.psa.mark()
+        until("two sweeps are over", lambda: sum("devices-detailed" in c["path"] for c in system.ninja.calls(mark)) >= 2)
+        assert kept(system, device) == values
+        system.publish(system.policy())
+        dry = system.lockstep("erase", "--device", name)
+        assert (dry.code, "would be erased" in dry.out) == (0, True)
+        assert kept(system, device) == values
+        said = system.lockstep("erase", "--device", name, "--yes", "--json")
+        assert said.json()["values"] == [{"key": name, "kind": "last_user", "count": 1}]
+        assert kept(system, device) == {}
+        until("it is in the audit", lambda: "PersonalDataErased" in system.lockstep("explain", name).out)
+        verified = system.lockstep("audit", "verify", "--json")
+        assert (verified.code, verified.json()["verified"]) == (0, True)
+        rebuilt = system.lockstep("rebuild", "--json")
+        assert (rebuilt.code, rebuilt.json()["differences"]) == (0, [])
+        others = [str(place["organization_id"]) for place in _organizations(system)]
+        for organization in others:
+            assert system.lockstep("erase", "--organization", organization, "--yes").code == 0
+        assert asyncio.run(last_values(options_of(system), PERSONAL)) == {}
+    finally:
+        system.publish(system.policy())
+
+
+def _organizations(system: System) -> list[Row]:
+    return [{"organization_id": row["id"]} for row in system.ninja.state()["organizations"]]
