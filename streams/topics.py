@@ -135,14 +135,30 @@ async def create_topics(
         if late:
             # Somebody else created them meanwhile: look at them like at any other that was there.
             existing |= await _describe(admin, late)
-        present = [topic for topic in catalogue if topic.name in existing]
-        configs = await _configs(admin, [topic.name for topic in present])
-        findings = [
-            finding
-            for topic in present
-            for finding in _compare(topic, settings, existing[topic.name], configs.get(topic.name, {}))
-        ]
-    return Prepared(created=tuple(created), findings=tuple(findings))
+        findings = await _findings(admin, settings, existing, catalogue)
+    return Prepared(created=tuple(created), findings=findings)
+
+
+async def examine(
+    options: KafkaOptions, settings: TopicSettings, *, catalogue: Sequence[Topic] = CATALOGUE
+) -> tuple[tuple[str, ...], tuple[Finding, ...]]:
+    """Which topics are missing, and which have other settings; creates nothing. Raises ``TopicsError``."""
+    async with _admin(options) as admin:
+        existing = await _describe(admin, catalogue)
+        findings = await _findings(admin, settings, existing, catalogue)
+    return tuple(topic.name for topic in catalogue if topic.name not in existing), findings
+
+
+async def _findings(
+    admin: Any, settings: TopicSettings, existing: Mapping[str, list[int]], catalogue: Sequence[Topic]
+) -> tuple[Finding, ...]:
+    present = [topic for topic in catalogue if topic.name in existing]
+    configs = await _configs(admin, [topic.name for topic in present])
+    return tuple(
+        finding
+        for topic in present
+        for finding in _compare(topic, settings, existing[topic.name], configs.get(topic.name, {}))
+    )
 
 
 async def describe(options: KafkaOptions, *, catalogue: Sequence[Topic] = CATALOGUE) -> list[TopicStatus]:
