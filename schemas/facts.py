@@ -192,7 +192,6 @@ class TicketObserved(Fact):
     """A ticket of ours as Autotask shows it, once per change of its last activity.
 
     ``assigned_resource_id`` is ``None`` where nobody is assigned, and where a webhook told of the ticket, which does not say.
-
     ``completed`` is ``completedDate != null`` (tenants add complete-type statuses of their own).
     """
 

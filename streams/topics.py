@@ -110,7 +110,7 @@ def wanted_configs(topic: Topic, settings: TopicSettings) -> dict[str, str]:
         # while something is to be removed, and the cleaner does not wait for more.
         configs |= {
             "segment.ms": str(ERASED_SEGMENT_MS),
-            "min.cleanable.dirty.ratio": "0",
+            "min.cleanable.dirty.ratio": "0.0",
             "max.compaction.lag.ms": str(ERASED_SEGMENT_MS),
             "file.delete.delay.ms": "1000",
         }

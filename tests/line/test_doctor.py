@@ -2,36 +2,30 @@
 
 from __future__ import annotations
 
-from tests.line.system import Row, System
+from tests.line.system import System
 
 
-def lines(system: System, *options: str) -> tuple[int, dict[str, Row]]:
-    said = system.lockstep("doctor", "--json", *options)
-    return said.code, {line["what"]: line for line in said.json()["lines"]}
-
-
-def test_a_system_that_runs_well_is_found_well_whatever_was_asked(system: System) -> None:
-    code, found = lines(system, "--call")
-    assert code == 0, found
-    for what in ("kafka", "kafka version", "topics", "ninjaone", "autotask", "roles", "clocks", "policy", "tenant"):
-        assert found[what]["level"] == "ok", found[what]
-    assert "4.2" in found["kafka version"]["found"]
-    assert "since" in found["autotask"]["found"]
-    assert {"lag", "parked", "dead letters", "mapping", "ninjaone webhook", "autotask webhook"} <= {*found}
-
-
-def test_an_unhealthy_connection_is_wrong_and_the_vendor_is_not_called_even_if_asked_to(system: System) -> None:
+def test_an_unhealthy_connection_is_all_that_is_wrong_and_the_vendor_is_not_called_even_if_asked_to(
+    system: System,
+) -> None:
     system.psa.ask("PATCH", "api-user", locked=True)
     try:
         system.reaches("autotask", "Unhealthy")
         system.silence(1)
         mark = system.psa.mark()
-        code, found = lines(system, "--call")
-        assert code == 2
-        assert found["autotask"]["level"] == "wrong"
-        assert "lockstep test autotask" in found["autotask"]["do"]
-        assert found["tenant"]["level"] == "unseen"
+        said = system.lockstep("doctor", "--call", "--json")
         assert system.psa.calls(mark) == []
     finally:
         system.psa.ask("PATCH", "api-user", locked=False)
-    assert system.lockstep("test", "autotask").code == 0
+        assert system.lockstep("test", "autotask").code == 0
+    assert said.code == 2
+    lines = said.json()["lines"]
+    assert [line["what"] for line in lines if line["level"] == "wrong"] == ["autotask"]
+    found = {line["what"]: line for line in lines}
+    assert "lockstep test autotask" in found["autotask"]["do"]
+    assert found["tenant"]["level"] == "unseen"
+    for what in ("kafka", "kafka version", "topics", "ninjaone", "roles", "clocks", "policy", "mapping", "disk"):
+        assert found[what]["level"] == "ok", found[what]
+    assert "4.2" in found["kafka version"]["found"]
+    assert "since" in found["ninjaone"]["found"]
+    assert {"lag", "parked", "dead letters", "budget", "ninjaone webhook", "autotask webhook"} <= {*found}
