@@ -80,9 +80,8 @@ class PersonalStore:
                         for other, record in known.items()
                         if record.kind == value.kind and other != token
                     }
-            await self._write(fresh)
             # What a device's user was before nobody needs any more.
-            await asyncio.gather(*(self._log.remember(PERSONAL, name, None) for name in sorted(gone - set(fresh))))
+            await self._write(fresh, gone - set(fresh))
             return tokens
 
     def _of(self, keys: set[str]) -> dict[str, dict[str, PersonalValue]]:
@@ -94,14 +93,15 @@ class PersonalStore:
                 found.setdefault(key, {})[token] = PersonalValue.from_json(value)
         return found
 
-    async def _write(self, records: Mapping[str, PersonalValue]) -> None:
+    async def _write(self, records: Mapping[str, PersonalValue], gone: set[str]) -> None:
         await asyncio.gather(
             *(self._log.remember(PERSONAL, name, record.to_json()) for name, record in records.items())
         )
-        # Two salts for one key would come of a look at the topic that does not have our own last word yet. Only for a
-        # while: an erasure may be faster than we are.
+        await asyncio.gather(*(self._log.remember(PERSONAL, name, None) for name in sorted(gone)))
+        # A look at the topic that does not have our own last word yet would give a key two salts, or take a user for kept
+        # who has just made room for another. Only for a while: an erasure may be faster than we are.
         rounds = round(_SEEN_WITHIN_S / 0.01)
-        while rounds and not all(name in self._kept for name in records):
+        while rounds and (not self._kept.keys() >= records.keys() or gone & self._kept.keys()):
             rounds -= 1
             await asyncio.sleep(0.01)
 

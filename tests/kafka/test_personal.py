@@ -34,6 +34,12 @@ async def test_a_value_is_there_when_keep_returns_and_gone_when_it_is_erased_and
             (token,) = await store.keep([Personal(key="407", kind="last_user", value=value, organization_id=17)])
             # At once, though what follows the topic may not have it yet.
             assert await reader.value("407", token) == value
+            if number % 5 == 0:
+                await store.keep([Personal(key="407", kind="last_user", value="ACME\\max", organization_id=17)])
+                (again,) = await store.keep([Personal(key="407", kind="last_user", value=value, organization_id=17)])
+                assert again == token
+                assert await reader.value("407", token) == value, "one who comes back is kept again"
+        await reader.values.catch_up()
         assert len(reader.values) == 1, "former users are forgotten"
         chosen = await to_erase(options, device="407")
         await erase(log, chosen, actor="ada", at=9)
