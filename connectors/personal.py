@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from connectors.ports import Log, Now
@@ -83,6 +83,17 @@ class PersonalStore:
             # What a device's user was before nobody needs any more.
             await self._write(fresh, gone - set(fresh))
             return tokens
+
+    async def forget(self, keys: Collection[str], kind: PersonalKind) -> None:
+        """Let go of the values of a kind: nobody needs them any more."""
+        async with self._alone:
+            gone = {
+                record_key(key, token)
+                for key, records in self._of(set(keys)).items()
+                for token, record in records.items()
+                if record.kind == kind
+            }
+            await self._write({}, gone)
 
     def _of(self, keys: set[str]) -> dict[str, dict[str, PersonalValue]]:
         """What is kept of these keys, by token."""

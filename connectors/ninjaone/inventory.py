@@ -217,6 +217,8 @@ class Inventory:
             ],
             ids,
         )
+        if self._personal is not None:
+            await self._personal.forget([device_key(id_) for id_ in device_ids], "last_user")
         for id_ in device_ids:
             self._directory.forget(id_)
         if ids:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+from connectors.autotask.client import AccessError
 from streams import broker_folder
 from streams.doctor.kafka import kafka
 from streams.doctor.look import Line, ok, unseen, warning, wrong
@@ -38,6 +39,7 @@ async def look(settings: Settings, config: Path | None, *, call: bool) -> AsyncI
             async for line in running(settings, options):
                 yield line
         except (ReadError, TopicsError) as error:
+            options = None
             yield wrong("kafka", str(error))
     async for line in _tenant(settings, options, call=call):
         yield line
@@ -74,7 +76,7 @@ async def _tenant(settings: Settings, options: KafkaOptions | None, *, call: boo
     except PolicyFileError:
         yield unseen("tenant", "the policy file cannot be read")
         return
-    except (TenantAway, NoCredentials) as error:
+    except (TenantAway, NoCredentials, AccessError, ReadError) as error:
         yield unseen("tenant", str(error))
         return
     for finding in checked.missing:

@@ -309,6 +309,17 @@ async def test_the_value_is_kept_before_the_fact_and_a_value_that_cannot_be_kept
         assert not [entry for at, entry in enumerate(order) if at and "personal" in entry and "Device" in order[at - 1]]
 
 
+async def test_of_a_device_that_is_removed_no_user_is_kept():
+    async with bench() as made, started(made) as connector:
+        connector.inventory._last_user_wanted = asked_for
+        await user_is(made, "ACME\\zoe")
+        await connector.inventory.sweep()
+        assert [name for name in made.log.compacted[PERSONAL] if name.startswith("1001/")]
+        await delete(made, 1001)
+        await connector.inventory.look(1001, deleted_at=made.now())
+        assert not [name for name in made.log.compacted[PERSONAL] if name.startswith("1001/")]
+
+
 async def test_after_an_erasure_the_same_user_has_another_token():
     async with bench() as made, started(made) as connector:
         connector.inventory._last_user_wanted = asked_for

@@ -152,7 +152,7 @@ def test_what_is_kept_by_choice_reaches_the_item_from_a_place_of_its_own_and_can
         values = kept(system, device)
         assert [row["value"] for row in values.values()] == [USER]
         system.publish(system.policy())
-        dry = system.lockstep("erase", "--device", name)
+        dry = system.lockstep("erase", "--organization", str(device["organizationId"]))
         assert (dry.code, "would be erased" in dry.out) == (0, True)
         assert kept(system, device) == values
         said = system.lockstep("erase", "--device", name, "--yes", "--json")
