@@ -5,6 +5,8 @@ from __future__ import annotations
 from hashlib import blake2b
 from typing import Any
 
+from pydantic import Field
+
 from schemas.model import Model, canonical
 
 #: The ``previous`` of the first record of a chain.
@@ -33,7 +35,8 @@ class AuditedCommand(Model):
 class AuditRecord(Model):
     """One decision. ``count`` numbers the chain of (agent, key) from 1; ``previous`` and ``hash`` are its links.
 
-    ``revision`` is the policy revision that decided (0 before the first was published). ``decision`` is what the core
+    ``revision`` is the policy revision that decided (0 before the first was published), ``decisions`` the version of the core
+    that did (``streams.core.version``); records from before it was named have none, and are written as they were. ``decision`` is what the core
     returned: changes, dispositions and reasons. ``state`` is the digest of the key's state document after it.
     """
 
@@ -43,6 +46,7 @@ class AuditRecord(Model):
     previous: str
     hash: str
     revision: int
+    decisions: int | None = Field(default=None, exclude_if=lambda value: value is None)
     recorded_at: int
     fact: AuditedFact
     decision: dict[str, Any]

@@ -12,7 +12,7 @@ from typing import Any
 
 import orjson
 
-from schemas import VERSION, commands, facts, storms, topics
+from schemas import VERSION, commands, facts, personal, storms, topics
 from schemas.audit import AuditRecord
 from schemas.model import Model
 
@@ -30,7 +30,10 @@ MESSAGES: dict[str, tuple[type[Model], ...]] = {
     topics.HANDOFFS: (*storms.STORM_FACTS, facts.AlertGone),
     topics.OUTCOMES: (facts.CommandSettled,),
     topics.TIMERS: (facts.TimerFired,),
-    topics.CONTROL: tuple(model for model in facts.FACTS if issubclass(model, facts.ControlFact)),
+    topics.CONTROL: (
+        *(model for model in facts.FACTS if issubclass(model, facts.ControlFact)),
+        personal.PersonalDataErased,
+    ),
     topics.CONNECTIONS: (facts.ConnectionChanged,),
     topics.AUDIT: (AuditRecord,),
     **{
@@ -49,6 +52,7 @@ PLAIN: dict[str, tuple[str, str]] = {
     topics.DEVICE_DIGESTS: ("text/plain", "the digest of what was published last"),
     topics.CURSORS: ("application/json", "how far a poller has read"),
     topics.OPERATIONS: ("application/json", "an operator's switch"),
+    topics.PERSONAL: ("application/json", "a personal value and the salt of its token; no value: erased"),
     topics.ROLES: ("application/json", "the figures of a running role"),
     **dict.fromkeys(
         topics.AGENT_STATE.values(),
@@ -102,8 +106,10 @@ def document() -> dict[str, Any]:
 
 def _channel(topic: topics.Topic) -> dict[str, Any]:
     held = [model.__name__ for model in MESSAGES.get(topic.name, ())] or [f"{_named(topic.name)}Record"]
-    days = "for ever" if topic.retention_ms == -1 else "as the setting kafka.retention_days says (400 by default)"
-    kept = "the last record of each key" if topic.cleanup == "compact" else f"kept {days}"
+    setting = "kafka.audit_retention_days" if topic.kept == "audit" else "kafka.retention_days"
+    days = "for ever" if topic.kept == "for ever" else f"as the setting {setting} says (400 by default)"
+    last = "the last record of each key"
+    kept = {"compact": last, "compact,delete": f"{last}, {days}"}.get(topic.cleanup, f"kept {days}")
     partitions = "kafka.partitions (6 by default)" if topic.partitions is None else str(topic.partitions)
     return {
         "address": topic.name,

@@ -145,7 +145,7 @@ class DeviceObserved(Fact):
 
     Without what changes by itself (lastContact, lastUpdate, offline, free space, uptime). ``memory_bytes`` and
     ``storage_bytes`` are totals, times are epoch ms. ``last_user`` is personal: empty unless the policy asks for it by
-    name. ``serial_twins`` are the other devices that NinjaOne has with this (real) serial number; ``None``: not known,
+    name, and then a token of it (``schemas.personal``; facts of older builds hold the name itself). ``serial_twins`` are the other devices that NinjaOne has with this (real) serial number; ``None``: not known,
     because not all devices were listed yet.
     """
 
@@ -195,7 +195,6 @@ class TicketObserved(Fact):
     """A ticket of ours as Autotask shows it, once per change of its last activity.
 
     ``assigned_resource_id`` is ``None`` where nobody is assigned, and where a webhook told of the ticket, which does not say.
-
     ``completed`` is ``completedDate != null`` (tenants add complete-type statuses of their own).
     """
 
@@ -218,8 +217,9 @@ class TicketNoteObserved(Fact):
     """Somebody else wrote a note on a ticket of ours. Our own notes are no facts.
 
     ``creator_resource_id`` is Autotask's id of who it was, never the name; ``by_contact``: a customer wrote it.
-    ``internal``: not shown to the customer (``publish`` is not 1). The text is personal: its length and a digest (salted
-    with the note's id) stand for it, and ``text`` is ``None`` unless the policy says ``notes: {technicians: text}``.
+    ``internal``: not shown to the customer (``publish`` is not 1). Title and text are personal: without ``notes: {technicians: text}`` in the
+    policy there are only the text's length and a digest (salted with the note's id); with it ``title`` and ``text`` are tokens
+    (``schemas.personal``), and there is no digest. Facts of older builds hold the texts themselves.
     """
 
     ce_type: ClassVar[str] = "lockstep.ticket.note-observed.v1"

@@ -9,9 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-#: 400 days (a setting, ``-1`` = for ever): more than a year, so that last year's same month can be compared.
-RETENTION_MS = 400 * 24 * 3600 * 1000
-
 NINJAONE_ALERTS = "ninjaone.alerts"
 NINJAONE_RESETS = "ninjaone.resets"
 NINJAONE_DEVICES = "ninjaone.devices"
@@ -35,6 +32,7 @@ DEVICE_DIGESTS = "device-digests"
 CURSORS = "cursors"
 CONNECTIONS = "connections"
 OPERATIONS = "operations"
+PERSONAL = "personal"
 ROLES = "roles"
 INCIDENTS_STATE = "incidents.state"
 DEVICES_STATE = "devices.state"
@@ -43,31 +41,44 @@ STORMS_STATE = "storms.state"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Topic:
-    """One entry of the catalogue. ``retention_ms`` ``-1`` keeps for ever; compacted topics keep the last per key."""
+    """One entry of the catalogue.
+
+    ``kept``: for how long, which is a setting for ``facts`` (``kafka.retention_days``) and ``audit``
+    (``kafka.audit_retention_days``). A compacted topic keeps the last record of each key; with ``compact,delete`` no longer
+    than ``kept`` either. ``personal`` says what of a record may be about a person.
+    """
 
     name: str
     key: str
     holds: str
     partitions: int | None
-    cleanup: Literal["delete", "compact"] = "delete"
-    retention_ms: int | Literal["setting"] = "setting"
+    cleanup: Literal["delete", "compact", "compact,delete"] = "delete"
+    kept: Literal["facts", "audit", "for ever"] = "facts"
     transactional: bool = False
+    personal: str = ""
 
 
-def _facts(name: str, holds: str) -> Topic:
+def _facts(name: str, holds: str, personal: str = "") -> Topic:
     # Written without transactions and never compacted: the offsets of what an agent reads must be contiguous,
     # so that a gap is seen as a gap (design section 5, rule 2).
-    return Topic(name=name, key="device, location or organization", holds=holds, partitions=None)
+    return Topic(name=name, key="device, location or organization", holds=holds, partitions=None, personal=personal)
 
+
+_TOKENS = "tokens of what stands in personal"
+_ALERT = "names of devices; an alert's own text, which may name somebody"
 
 CATALOGUE: tuple[Topic, ...] = (
-    _facts(NINJAONE_ALERTS, "AlertTriggered, AlertObserved, AlertAcknowledged"),
+    _facts(NINJAONE_ALERTS, "AlertTriggered, AlertObserved, AlertAcknowledged", _ALERT),
     _facts(NINJAONE_RESETS, "AlertReset, AlertGone"),
-    _facts(NINJAONE_DEVICES, "DeviceObserved, DeviceRemoved"),
-    _facts(AUTOTASK_TICKETS, "TicketObserved, TicketNoteObserved"),
-    _facts(OUTCOMES, "CommandSettled"),
+    _facts(NINJAONE_DEVICES, "DeviceObserved, DeviceRemoved", f"names of devices; {_TOKENS}"),
+    _facts(AUTOTASK_TICKETS, "TicketObserved, TicketNoteObserved", f"ids of resources; {_TOKENS}"),
+    _facts(OUTCOMES, "CommandSettled", "ids of resources"),
     _facts(TIMERS, "TimerFired"),
-    _facts(CONTROL, "PolicyPublished, CompaniesObserved, OrganizationsObserved, ConnectionChanged, ParkedRetried, ..."),
+    _facts(
+        CONTROL,
+        "PolicyPublished, CompaniesObserved, OrganizationsObserved, ConnectionChanged, ParkedRetried, PersonalDataErased, ...",
+        "names of companies and organizations; who published, retried, erased (the operator's user name)",
+    ),
     _facts(STORM_CANDIDATES, "StormCandidateSeen, StormCandidateLeft, StormTicketCompleted"),
     _facts(STORM_VERDICTS, "StormDeclared, StormListed, StormJoined, StormReleased, AlertGone of a storm"),
     Topic(
@@ -76,14 +87,41 @@ CATALOGUE: tuple[Topic, ...] = (
         holds="facts of one agent for another, before they are forwarded",
         partitions=1,
         transactional=True,
+        personal=_ALERT,
     ),
-    Topic(name=TICKET_COMMANDS, key="device key", holds="ticket commands", partitions=1, transactional=True),
     Topic(
-        name=DEVICE_COMMANDS, key="device key", holds="configuration item commands", partitions=1, transactional=True
+        name=TICKET_COMMANDS,
+        key="device key",
+        holds="ticket commands",
+        partitions=1,
+        transactional=True,
+        personal=_ALERT,
+    ),
+    Topic(
+        name=DEVICE_COMMANDS,
+        key="device key",
+        holds="configuration item commands",
+        partitions=1,
+        transactional=True,
+        personal=f"names of devices; {_TOKENS}",
     ),
     Topic(name=NINJAONE_COMMANDS, key="device key", holds="ResetAlert", partitions=1, transactional=True),
-    Topic(name=AUDIT, key="device key", holds="AuditRecord", partitions=None, transactional=True),
-    Topic(name=DEAD_LETTERS, key="as the original", holds="original bytes with error headers", partitions=1),
+    Topic(
+        name=AUDIT,
+        key="device key",
+        holds="AuditRecord",
+        partitions=None,
+        kept="audit",
+        transactional=True,
+        personal="as the facts that it holds",
+    ),
+    Topic(
+        name=DEAD_LETTERS,
+        key="as the original",
+        holds="original bytes with error headers",
+        partitions=1,
+        personal="vendors' rows without their personal members",
+    ),
     Topic(
         name=ATTEMPTS,
         key="effect key",
@@ -97,8 +135,24 @@ CATALOGUE: tuple[Topic, ...] = (
         name=DEVICE_DIGESTS, key="device id", holds="digest of the last DeviceObserved", partitions=1, cleanup="compact"
     ),
     Topic(name=CURSORS, key="poller", holds="how far a poller has read", partitions=1, cleanup="compact"),
-    Topic(name=CONNECTIONS, key="connection", holds="ConnectionChanged", partitions=1, retention_ms=-1),
-    Topic(name=OPERATIONS, key="switch", holds="operator switches (pause)", partitions=1, cleanup="compact"),
+    Topic(name=CONNECTIONS, key="connection", holds="ConnectionChanged", partitions=1, kept="for ever"),
+    Topic(
+        name=OPERATIONS,
+        key="switch",
+        holds="operator switches (pause)",
+        partitions=1,
+        cleanup="compact",
+        personal="the operator's user name",
+    ),
+    # No longer than the facts that name its tokens; one partition, so that one record is enough to close a segment.
+    Topic(
+        name=PERSONAL,
+        key="device key and token",
+        holds="personal values that the policy asks for, with their salts",
+        partitions=1,
+        cleanup="compact,delete",
+        personal="last logged-on users, titles and texts of notes: only where the policy asks for them",
+    ),
     Topic(name=ROLES, key="role and process", holds="figures of running roles", partitions=1, cleanup="compact"),
     Topic(
         name=INCIDENTS_STATE,
@@ -107,6 +161,7 @@ CATALOGUE: tuple[Topic, ...] = (
         partitions=None,
         cleanup="compact",
         transactional=True,
+        personal=_ALERT,
     ),
     Topic(
         name=DEVICES_STATE,
@@ -115,6 +170,7 @@ CATALOGUE: tuple[Topic, ...] = (
         partitions=None,
         cleanup="compact",
         transactional=True,
+        personal=f"names of devices; {_TOKENS}",
     ),
     Topic(
         name=STORMS_STATE,
@@ -123,6 +179,7 @@ CATALOGUE: tuple[Topic, ...] = (
         partitions=None,
         cleanup="compact",
         transactional=True,
+        personal=_ALERT,
     ),
 )
 

@@ -29,7 +29,7 @@ from streams.log import LogError
 from streams.operations import Pause, pause_of
 from streams.ports import InputRecord
 from streams.readers import ReadError, Remembered, end_offsets, read_all, tail
-from streams.refusal_notes import Refusal, RefusalNotes
+from streams.refusal_notes import Refusal, RefusalNotes, folder_beside
 
 #: How long a caller waits for its refusal to be published; the gate is closed already, and publishing goes on.
 PUBLISH_SECONDS = 5.0
@@ -76,7 +76,7 @@ class ConnectionWatch:
         self._options = options
         self._log = log
         self._holding = Holding(load, secrets_file)
-        self._notes = RefusalNotes(secrets_file.parent / "refusals" if secrets_file is not None else None)
+        self._notes = RefusalNotes(folder_beside(secrets_file) if secrets_file is not None else None)
         self._test = test
         self._on_credentials = on_credentials
         self._topics = topics

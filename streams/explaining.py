@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import orjson
@@ -12,8 +12,10 @@ import orjson
 from schemas.audit import AuditRecord
 from schemas.envelope import rfc3339
 from schemas.identity import is_key
+from schemas.personal import tokens_in
 from schemas.topics import AUDIT
 from streams.kafka_options import KafkaOptions
+from streams.personal import shown, values_of
 from streams.readers import read_all
 
 #: Ticket numbers, uids and external ids are longer; anything shorter would be found in half of the log.
@@ -74,7 +76,10 @@ async def explain(options: KafkaOptions, wanted: str) -> list[Happening]:
     Reads the audit once; records of one key are in order, and the result is in the order of time.
     """
     records = [AuditRecord.from_json(raw.value or b"") async for raw in read_all(options, AUDIT)]
-    return sorted((happening_of(record) for record in chosen(records, wanted)), key=lambda happening: happening.at)
+    found = sorted((happening_of(record) for record in chosen(records, wanted)), key=lambda happening: happening.at)
+    # Personal values stand apart from the log; an erased one is shown as such.
+    values = await values_of(options, (token for happening in found for token in tokens_in(happening.about)))
+    return [replace(happening, about=shown(happening.about, values)) for happening in found]
 
 
 def chosen(records: list[AuditRecord], wanted: str) -> list[AuditRecord]:
@@ -169,7 +174,7 @@ def happening_of(record: AuditRecord) -> Happening:
 _TELLING = (
     "outcome", "command_type", "how", "reason", "detail", "ticket_number", "ticket_id", "external_id", "uid", "message",
     "title", "severity", "revision", "author", "status", "completed", "cause", "queue", "priority", "company_id", "item_id", "calls", "timer", "state",
-    "connection", "storm", "devices", "why",
+    "connection", "storm", "devices", "why", "last_user", "text", "actor", "selection",
 )  # fmt: skip
 
 

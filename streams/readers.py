@@ -159,16 +159,27 @@ class Remembered(Mapping[str, bytes]):
         self._options = options
         self._on_change = on_change
         self._values: dict[str, bytes] = {}
+        self._places: dict[tuple[str, int], int] = {}
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """Read to the current end, then follow. Raises ``ReadError``."""
-        places: dict[tuple[str, int], int] = {}
-        ends = await end_offsets(self._options, self.topic)
+        self._places = dict(await end_offsets(self._options, self.topic))
         async for record in read_all(self._options, self.topic):
-            places[record.topic, record.partition] = record.offset + 1
+            self._places[record.topic, record.partition] = record.offset + 1
             take_last(self._values, record)
-        self._task = asyncio.create_task(self._follow({**ends, **places}), name=f"remembered:{self.topic}")
+        self._task = asyncio.create_task(self._follow(), name=f"remembered:{self.topic}")
+
+    async def catch_up(self) -> None:
+        """Wait until everything that the broker has now is known here. Raises ``ReadError``."""
+        ends = await end_offsets(self._options, self.topic)
+        try:
+            async with asyncio.timeout(CONNECT_SECONDS):
+                while any(self._places.get(place, 0) < end for place, end in ends.items()):
+                    self._check()
+                    await asyncio.sleep(0.02)
+        except TimeoutError:
+            raise ReadError(f"topic {self.topic} is not followed to its end within {CONNECT_SECONDS:g} s") from None
 
     async def stop(self) -> None:
         """Stop following; the values stay as they are."""
@@ -204,7 +215,8 @@ class Remembered(Mapping[str, bytes]):
         if self._task is not None and self._task.done() and not self._task.cancelled():
             raise ReadError(f"topic {self.topic} is no longer followed: {self._task.exception()}")
 
-    async def _follow(self, places: dict[tuple[str, int], int]) -> None:
+    async def _follow(self) -> None:
+        places = self._places
         while True:
             # A broker that is just restarting refuses the connection: go on from where we are when it is back.
             with contextlib.suppress(ReadError):

@@ -20,6 +20,11 @@ from schemas.facts import ConnectionName
 log = logging.getLogger("lockstep.health")
 
 
+def folder_beside(secrets_file: Path) -> Path:
+    """Where the notes lie."""
+    return secrets_file.parent / "refusals"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refusal:
     """A refusal of the credentials that were tested in ``epoch``; ``credentials`` is their salted digest, ``since`` epoch ms."""

@@ -68,6 +68,7 @@ class KafkaSettings(_Section):
     partitions: int = Field(default=6, ge=1, le=64)
     replication_factor: int = Field(default=1, ge=1, le=5)
     retention_days: int = Field(default=400, ge=-1)
+    audit_retention_days: int | None = Field(default=None, ge=-1)
     heap_mb: int = Field(default=384, ge=256, le=4096)
     security: KafkaSecurity = KafkaSecurity()
 

@@ -12,11 +12,13 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaConnectionError, KafkaError, TopicAlreadyExistsError, for_code
 
-from schemas.topics import CATALOGUE, Topic
+from schemas.topics import CATALOGUE, PERSONAL, Topic
 from streams.kafka_options import LOOK_AT, MAX_RECORD_BYTES, KafkaOptions
 from streams.readers import CONNECT_SECONDS, end_offsets, first_offsets
 
 DAY_MS = 24 * 3600 * 1000
+#: How old a segment of topic ``personal`` is when the next record closes it; only closed ones are cleaned.
+ERASED_SEGMENT_MS = 60_000
 
 
 class TopicsError(RuntimeError):
@@ -25,11 +27,19 @@ class TopicsError(RuntimeError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TopicSettings:
-    """What the settings say about all topics. ``retention_days`` ``-1`` keeps for ever."""
+    """What the settings say about all topics. Days of ``-1`` keep for ever; the audit is kept as the facts unless it is said."""
 
     partitions: int = 6
     replication_factor: int = 1
     retention_days: int = 400
+    audit_retention_days: int | None = None
+
+    def days(self, topic: Topic) -> int:
+        """For how many days a topic of the catalogue keeps its records."""
+        if topic.kept == "for ever":
+            return -1
+        own = self.audit_retention_days if topic.kept == "audit" else None
+        return self.retention_days if own is None else own
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,15 +89,14 @@ def wanted_partitions(topic: Topic, settings: TopicSettings) -> int:
 
 def wanted_configs(topic: Topic, settings: TopicSettings) -> dict[str, str]:
     """The topic-level settings that Lockstep gives a new topic."""
-    days = settings.retention_days
-    retention = (-1 if days < 0 else days * DAY_MS) if topic.retention_ms == "setting" else topic.retention_ms
+    days = settings.days(topic)
     configs = {
         "cleanup.policy": topic.cleanup,
         "max.message.bytes": str(MAX_RECORD_BYTES),
         # With three copies one may be missing; with fewer there is nothing to choose.
         "min.insync.replicas": "2" if settings.replication_factor >= 3 else "1",
     }
-    if topic.cleanup == "compact":
+    if topic.cleanup != "delete":
         # Only closed segments are compacted, and by default those close after 1 GB or a week: a changelog that is
         # read whole at every start must not grow that long. 8 MiB load in well under a second.
         configs |= {
@@ -96,9 +105,18 @@ def wanted_configs(topic: Topic, settings: TopicSettings) -> dict[str, str]:
             "min.cleanable.dirty.ratio": "0.1",
             "delete.retention.ms": str(DAY_MS),
         }
-    else:
+    if topic.name == PERSONAL:
+        # What is erased is to leave the disk within minutes: the connectors close a segment with one record a minute
+        # while something is to be removed, and the cleaner does not wait for more.
+        configs |= {
+            "segment.ms": str(ERASED_SEGMENT_MS),
+            "min.cleanable.dirty.ratio": "0.0",
+            "max.compaction.lag.ms": str(ERASED_SEGMENT_MS),
+            "file.delete.delay.ms": "1000",
+        }
+    if topic.cleanup != "compact":
         # A cluster may limit bytes by default; what must be replayable for 400 days has no such limit.
-        configs |= {"retention.ms": str(retention), "retention.bytes": "-1"}
+        configs |= {"retention.ms": str(-1 if days < 0 else days * DAY_MS), "retention.bytes": "-1"}
     return configs
 
 
@@ -117,14 +135,30 @@ async def create_topics(
         if late:
             # Somebody else created them meanwhile: look at them like at any other that was there.
             existing |= await _describe(admin, late)
-        present = [topic for topic in catalogue if topic.name in existing]
-        configs = await _configs(admin, [topic.name for topic in present])
-        findings = [
-            finding
-            for topic in present
-            for finding in _compare(topic, settings, existing[topic.name], configs.get(topic.name, {}))
-        ]
-    return Prepared(created=tuple(created), findings=tuple(findings))
+        findings = await _findings(admin, settings, existing, catalogue)
+    return Prepared(created=tuple(created), findings=findings)
+
+
+async def examine(
+    options: KafkaOptions, settings: TopicSettings, *, catalogue: Sequence[Topic] = CATALOGUE
+) -> tuple[tuple[str, ...], tuple[Finding, ...]]:
+    """Which topics are missing, and which have other settings; creates nothing. Raises ``TopicsError``."""
+    async with _admin(options) as admin:
+        existing = await _describe(admin, catalogue)
+        findings = await _findings(admin, settings, existing, catalogue)
+    return tuple(topic.name for topic in catalogue if topic.name not in existing), findings
+
+
+async def _findings(
+    admin: Any, settings: TopicSettings, existing: Mapping[str, list[int]], catalogue: Sequence[Topic]
+) -> tuple[Finding, ...]:
+    present = [topic for topic in catalogue if topic.name in existing]
+    configs = await _configs(admin, [topic.name for topic in present])
+    return tuple(
+        finding
+        for topic in present
+        for finding in _compare(topic, settings, existing[topic.name], configs.get(topic.name, {}))
+    )
 
 
 async def describe(options: KafkaOptions, *, catalogue: Sequence[Topic] = CATALOGUE) -> list[TopicStatus]:
@@ -166,7 +200,7 @@ def _status(
         replication_factor=min(partitions),
         records=sum(ends[place] - firsts[place] for place in mine),
         cleanup=configs.get("cleanup.policy", ""),
-        retention_ms=int(retention) if retention is not None and topic.cleanup == "delete" else None,
+        retention_ms=int(retention) if retention is not None and topic.cleanup != "compact" else None,
         holds=topic.holds,
         lag=lag,
     )

@@ -37,8 +37,15 @@ async def kafka_options(settings: Settings, *, wait: float = 0.0) -> KafkaOption
 
 async def prepare_topics(settings: Settings, options: KafkaOptions) -> Prepared:
     """Create the topics of the catalogue; what exists with other settings is reported, not changed."""
+    return await create_topics(options, topic_settings(settings))
+
+
+def topic_settings(settings: Settings) -> TopicSettings:
+    """What the settings say about all topics."""
     kafka = settings.kafka
-    wanted = TopicSettings(
-        partitions=kafka.partitions, replication_factor=kafka.replication_factor, retention_days=kafka.retention_days
+    return TopicSettings(
+        partitions=kafka.partitions,
+        replication_factor=kafka.replication_factor,
+        retention_days=kafka.retention_days,
+        audit_retention_days=kafka.audit_retention_days,
     )
-    return await create_topics(options, wanted)

@@ -16,10 +16,12 @@ from connectors.autotask.observation import SOURCE, TicketKeys
 from connectors.autotask.seen import Seen
 from connectors.autotask.unreadable import RowReader
 from connectors.errors import CallFailed, Kind
+from connectors.personal import Personal, PersonalStore
 from connectors.ports import Log, Publication
 from schemas.autotask import Ticket, TicketNote, member
 from schemas.facts import TicketNoteObserved
 from schemas.identity import derived_id, key_of_external_id
+from schemas.personal import PersonalKind
 from schemas.topics import AUTOTASK_TICKETS
 
 log = logging.getLogger(__name__)
@@ -42,10 +44,18 @@ async def digest_wanted() -> str:
 class NoteReader:
     """Reads the notes of changed tickets; one per process. ``failing`` says why they cannot be read, if so."""
 
-    def __init__(self, client: AutotaskClient, log_: Log, *, wanted: NotesWanted = digest_wanted) -> None:
+    def __init__(
+        self,
+        client: AutotaskClient,
+        log_: Log,
+        *,
+        wanted: NotesWanted = digest_wanted,
+        personal: PersonalStore | None = None,
+    ) -> None:
         self._client = client
         self._log = log_
         self._wanted = wanted
+        self._personal = personal
         self._keys = TicketKeys(log_, client.now)
         self._rows = RowReader(log_, "autotask-ticket-notes")
         self._looked = Seen()
@@ -109,21 +119,41 @@ class NoteReader:
         return self._ourselves
 
     async def _publish(self, notes: list[TicketNote], tickets: Mapping[int, Ticket], *, with_text: bool) -> int:
-        fresh: list[Publication] = []
+        fresh: list[tuple[TicketNote, Ticket, str, str]] = []
         for note in notes:
             ticket = tickets.get(note.ticket_id or 0)
             key = await self._keys.key_of(ticket) if ticket is not None else None
             identity = derived_id("ticket-note", note.id)
             if ticket is not None and key is not None and identity not in self._told:
-                fresh.append(_publication(note, ticket, key, identity, with_text=with_text))
+                fresh.append((note, ticket, key, identity))
+        tokens = await self._texts(fresh) if with_text else {}
         if fresh:
-            await self._log.publish(fresh)
-        for entry in fresh:
-            self._told.add(entry.id)
+            await self._log.publish([_publication(*entry, tokens.get(entry[3])) for entry in fresh])
+        for *_, identity in fresh:
+            self._told.add(identity)
         return len(fresh)
 
+    async def _texts(self, notes: Sequence[tuple[TicketNote, Ticket, str, str]]) -> dict[str, tuple[str, str]]:
+        """Keep titles and texts where they can be erased; their tokens by the fact's id."""
+        if self._personal is None:
+            return {}
+        values = [
+            Personal(key=key, kind=kind, value=text, incident=ticket.external_id)
+            for note, ticket, key, _ in notes
+            for kind, text in _parts(note)
+        ]
+        tokens = iter(await self._personal.keep(values))
+        return {identity: (next(tokens), next(tokens)) for *_, identity in notes}
 
-def _publication(note: TicketNote, ticket: Ticket, key: str, identity: str, *, with_text: bool) -> Publication:
+
+def _parts(note: TicketNote) -> tuple[tuple[PersonalKind, str], ...]:
+    return ("note_title", note.title), ("note_text", note.description)
+
+
+def _publication(
+    note: TicketNote, ticket: Ticket, key: str, identity: str, tokens: tuple[str, str] | None
+) -> Publication:
+    title, text = tokens or ("", None)
     at = note.create_date_time or ticket.last_activity_date or 0
     return Publication(
         topic=AUTOTASK_TICKETS,
@@ -140,10 +170,10 @@ def _publication(note: TicketNote, ticket: Ticket, key: str, identity: str, *, w
             creator_resource_id=note.creator_resource_id,
             by_contact=note.created_by_contact_id is not None,
             internal=note.publish != _SHOWN_TO_CUSTOMER,
-            title=note.title,
+            title=title,
             text_length=len(note.description),
-            text_digest=derived_id("note-text", note.id, note.description),
-            text=note.description if with_text else None,
+            text_digest="" if tokens else derived_id("note-text", note.id, note.description),
+            text=text,
         ),
         correlation_id=ticket.external_id if key_of_external_id(ticket.external_id) else None,
     )

@@ -9,6 +9,7 @@ import orjson
 from pydantic import ValidationError
 
 from connectors.autotask.seen import Seen
+from connectors.personal import without_personal
 from connectors.ports import Log
 from schemas.autotask import Wire
 from schemas.identity import derived_id
@@ -39,5 +40,7 @@ class RowReader:
     async def _report(self, value: bytes, error: str) -> None:
         identity = derived_id(value.hex())
         if identity not in self._reported:
-            await self._log.publish_dead_letter(stage=self._stage, error=error, value=value, headers={})
+            await self._log.publish_dead_letter(
+                stage=self._stage, error=error, value=without_personal(value), headers={}
+            )
             self._reported.add(identity)

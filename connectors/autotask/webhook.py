@@ -22,6 +22,7 @@ from connectors.autotask.observation import OBSERVED_FIELDS, TicketPublisher
 from connectors.autotask.seen import Seen
 from connectors.autotask.signature import HEADER, signed_by
 from connectors.errors import CallFailed
+from connectors.personal import without_personal
 from connectors.ports import CallsSuspended, Log
 from connectors.transport import Sleep
 from schemas.autotask import Ticket, WebhookPayload
@@ -194,7 +195,9 @@ class AutotaskWebhook:
     async def _unreadable(self, body: bytes, error: Exception, headers: Mapping[str, str]) -> WebhookAnswer:
         line = "the body is not JSON" if isinstance(error, orjson.JSONDecodeError) else "the body is not a callout"
         kept = {name: value for name, value in headers.items() if name.lower() in ("content-type", "user-agent")}
-        await self._log.publish_dead_letter(stage="autotask-webhook", error=line, value=body, headers=kept)
+        await self._log.publish_dead_letter(
+            stage="autotask-webhook", error=line, value=without_personal(body), headers=kept
+        )
         return WebhookAnswer(200, f"kept as a dead letter: {line}")
 
 

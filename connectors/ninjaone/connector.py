@@ -19,6 +19,7 @@ from connectors.ninjaone.poller import AlertPoller
 from connectors.ninjaone.rounds import AlertRounds
 from connectors.ninjaone.webhook import NinjaOneWebhook
 from connectors.pacing import keep_polling
+from connectors.personal import PersonalStore
 from connectors.ports import Gate, Log, Now
 from connectors.transport import Jitter, Limits, Sleep
 
@@ -58,10 +59,12 @@ class NinjaOneConnector:
         sleep: Sleep,
         jitter: Jitter,
         last_user: LastUserWanted | None = None,
+        personal: PersonalStore | None = None,
     ) -> NinjaOneConnector:
         """Put the parts together; makes no call. Pollers and receiver read one at a time per endpoint.
 
-        ``last_user`` is asked before every sweep whether the last logged-on user is wanted; it is not unless said so.
+        ``last_user`` is asked before every sweep whether the last logged-on user is wanted; it is not unless said so,
+        and never without ``personal``, where it is kept.
         """
         client = NinjaOneClient.create(
             config, gate=gate, now=now, sleep=sleep, jitter=jitter, webhook=webhook, limits=Limits(in_flight=1)
@@ -70,7 +73,7 @@ class NinjaOneConnector:
         conditions = Conditions(client)
         book = AlertBook()
         asked = {} if last_user is None else {"last_user": last_user}
-        inventory = Inventory(client, directory=directory, book=book, log_=log, now=now, **asked)
+        inventory = Inventory(client, directory=directory, book=book, log_=log, now=now, personal=personal, **asked)
         looks = Looks(inventory, sleep=sleep)
         intake = Intake(
             directory=directory,

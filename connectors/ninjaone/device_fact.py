@@ -20,13 +20,13 @@ def device_observed(
     observed_at: int,
     warranty: Warranty = UNKNOWN_WARRANTY,
     twins: tuple[int, ...] | None = None,
-    last_user: bool = False,
+    last_user: str = "",
 ) -> DeviceObserved:
     """The device as a fact; the digest covers everything in it but the time of looking.
 
     Only fields that the list and the single device share are used, and lists are sorted, so that the order of one
     answer or the other never looks like a change. Without lastContact, lastUpdate, offline, free space, uptime and
-    needsReboot, and without the last logged-on user unless ``last_user``. ``warranty`` comes from the directory, since
+    needsReboot. ``last_user`` is the token of the last logged-on user, if that is wanted (``schemas.personal``). ``warranty`` comes from the directory, since
     only some answers tell it.
     """
     os, system = row.os or OsPart(), row.system or SystemPart()
@@ -60,7 +60,7 @@ def device_observed(
         enrolled_at=milliseconds(row.created),
         warranty_start=milliseconds(warranty[0]),
         warranty_end=milliseconds(warranty[1]),
-        last_user=row.last_logged_in_user if last_user else "",
+        last_user=last_user,
         serial_twins=twins,
     )
     # A change of the others alone is no news of this device: it matters when something is to be written.

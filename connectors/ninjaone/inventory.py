@@ -15,10 +15,11 @@ from connectors.ninjaone.digests import LastTold, observed, read_digests, remove
 from connectors.ninjaone.directory import Directory, KnownDevice
 from connectors.ninjaone.translate import alert_gone
 from connectors.ninjaone.unreadable import UnreadableRows
+from connectors.personal import Personal, PersonalStore
 from connectors.ports import Log, Now, Publication
 from schemas import topics
 from schemas.facts import DeviceObserved, DeviceRemoved, Organization, OrganizationsObserved
-from schemas.identity import derived_id
+from schemas.identity import derived_id, device_key
 from schemas.ninjaone import DeviceRow, OrganizationRow
 
 log = logging.getLogger(__name__)
@@ -50,10 +51,12 @@ class Inventory:
         log_: Log,
         now: Now,
         last_user: LastUserWanted = _not_wanted,
+        personal: PersonalStore | None = None,
     ) -> None:
         self._client = client
         self._last_user_wanted = last_user
         self._last_user = False
+        self._personal = personal
         self._directory = directory
         self._book = book
         self._log = log_
@@ -139,13 +142,33 @@ class Inventory:
 
     async def _publish_changed(self, rows: Sequence[DeviceRow], asked_at: int) -> None:
         for start in range(0, len(rows), _BATCH):
-            facts = [fact for row in rows[start : start + _BATCH] if (fact := self._changed(row, asked_at))]
+            some = rows[start : start + _BATCH]
+            users = await self._last_users(some)
+            facts = [
+                fact for row, user in zip(some, users, strict=True) if (fact := self._changed(row, asked_at, user))
+            ]
             await self._tell(
                 [observed(fact, self._told.get(_id(fact), LastTold()), source=SOURCE) for fact in facts],
                 [_id(fact) for fact in facts],
             )
 
-    def _changed(self, row: DeviceRow, asked_at: int) -> DeviceObserved | None:
+    async def _last_users(self, rows: Sequence[DeviceRow]) -> list[str]:
+        """A token for each, which the facts may name: the values are kept. Empty where nobody asks for them."""
+        if not self._last_user or self._personal is None:
+            return [""] * len(rows)
+        return await self._personal.keep(
+            [
+                Personal(
+                    key=device_key(row.id),
+                    kind="last_user",
+                    value=row.last_logged_in_user,
+                    organization_id=row.organization_id,
+                )
+                for row in rows
+            ]
+        )
+
+    def _changed(self, row: DeviceRow, asked_at: int, last_user: str) -> DeviceObserved | None:
         """The fact of a device that changed, unless something newer than this row was told already."""
         last = self._told.get(row.id, LastTold())
         known = KnownDevice.of(row)
@@ -157,7 +180,7 @@ class Inventory:
             observed_at=asked_at,
             warranty=self._directory.warranty(row.id),
             twins=self._directory.twins(row.id),
-            last_user=self._last_user,
+            last_user=last_user,
         )
         return fact if fact.digest != last.digest else None
 
@@ -194,6 +217,8 @@ class Inventory:
             ],
             ids,
         )
+        if self._personal is not None:
+            await self._personal.forget([device_key(id_) for id_ in device_ids], "last_user")
         for id_ in device_ids:
             self._directory.forget(id_)
         if ids:

@@ -24,6 +24,7 @@ from connectors.ninjaone.ordering import batches, beside_their_end
 from connectors.ninjaone.sightings import ALERTS, Sightings
 from connectors.ninjaone.translate import Meaning, alert_gone, concerns_us, meaning
 from connectors.ninjaone.unreadable import UnreadableRows
+from connectors.personal import without_personal
 from connectors.ports import Log, Now, Publication
 from schemas import topics
 from schemas.facts import AlertObserved
@@ -242,7 +243,7 @@ class AlertPoller:
             raise
 
     async def _refuse(self, row: ActivityRow, error: str) -> None:
-        value = orjson.dumps(row.model_dump(mode="json", by_alias=True, exclude_defaults=True))
+        value = without_personal(orjson.dumps(row.model_dump(mode="json", by_alias=True, exclude_defaults=True)))
         await self._log.publish_dead_letter(stage="ninjaone activities", error=error, value=value, headers={})
         self._intake.recent.add(row.id)
 

@@ -106,11 +106,9 @@ def alert_triggered(
 
 
 def alert_reset(row: ActivityRow, uid: str, subject: Subject, *, source: str) -> Publication:
-    """A RESET, DISABLED or PSA callback activity as a publication."""
+    """A RESET, DISABLED or PSA callback activity as a publication; its text, which may name who reset it, stays behind."""
     time = _time(row.activity_time)
-    fact = AlertReset(
-        uid=uid, subject=subject, activity_id=row.id, reset_at=time, status_code=row.status_code, message=row.message
-    )
+    fact = AlertReset(uid=uid, subject=subject, activity_id=row.id, reset_at=time, status_code=row.status_code)
     return Publication(
         topic=topics.NINJAONE_RESETS,
         key=subject.key,

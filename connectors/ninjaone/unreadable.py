@@ -6,6 +6,7 @@ from collections import OrderedDict
 from collections.abc import Sequence
 
 from connectors.ninjaone.client import Unreadable
+from connectors.personal import without_personal
 from connectors.ports import Log
 from schemas.identity import derived_id
 
@@ -26,7 +27,9 @@ class UnreadableRows:
             name = derived_id(row.value.hex())
             if name in self._reported:
                 continue
-            await self._log.publish_dead_letter(stage=self._stage, error=row.error, value=row.value, headers={})
+            await self._log.publish_dead_letter(
+                stage=self._stage, error=row.error, value=without_personal(row.value), headers={}
+            )
             self._reported[name] = None
             while len(self._reported) > _LIMIT:
                 self._reported.popitem(last=False)

@@ -13,6 +13,7 @@ import orjson
 from connectors.errors import CallFailed
 from connectors.ninjaone.config import WebhookConfig
 from connectors.ninjaone.intake import Intake
+from connectors.personal import without_personal
 from connectors.ports import CallsSuspended, Log
 from schemas.ninjaone import ActivityRow, RowError, read_row
 
@@ -92,6 +93,6 @@ class NinjaOneWebhook:
     async def _keep(self, headers: Mapping[str, str], body: bytes, error: str) -> tuple[int, str]:
         """Keep bytes that cannot be understood; never with the header that holds our secret."""
         kept = {name: headers[name] for name in _KEPT_HEADERS if name in headers}
-        await self._log.publish_dead_letter(stage=STAGE, error=error, value=body, headers=kept)
+        await self._log.publish_dead_letter(stage=STAGE, error=error, value=without_personal(body), headers=kept)
         log.warning("webhook ninjaone: kept as a dead letter: %s", error)
         return 202, f"kept as a dead letter: {error}"

@@ -25,6 +25,8 @@ VERBS = {
     "parked": "parked",
     **dict.fromkeys(("pause", "resume"), "work"),
     "policy": "policy",
+    "erase": "erase",
+    "doctor": "doctor",
     "send-test-alert": "sample",
     "drill": "drill",
 }
@@ -35,7 +37,6 @@ NOT_YET = {
     "resync": "reading both vendors anew",
     "reconcile": "comparing log, NinjaOne and Autotask",
     "export": "audit and facts as files",
-    "doctor": "a look at the whole installation",
 }
 
 #: Errors whose text is written for the person at the terminal. By name: only a module that is loaded can have raised.

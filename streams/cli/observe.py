@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,6 +19,7 @@ from streams.cli.main import Group
 from streams.cli.progress import Progress
 from streams.clock import machine_now
 from streams.core.connection import Connection
+from streams.core.version import DECISIONS
 from streams.explaining import explain as explained
 from streams.explaining import happening_of
 from streams.handling import dead_letters
@@ -271,11 +273,21 @@ def verify(config: Path | None, as_json: bool) -> int:
                 "verified": difference is None,
                 "difference": difference,
                 "compared_with_live_state": result.settled,
+                "by_other_builds": dict(result.others),
+                "would_be_decided_otherwise": result.otherwise,
+                "first_otherwise": str(result.first_otherwise) if result.first_otherwise is not None else None,
             }
         )
     elif difference is None:
         live = "and the live state agrees" if result.settled else "(the live state moves too fast to compare)"
-        say(f"{result.records} records, {result.commands} commands: decided again the same, chain whole {live}")
+        what = (
+            "the chain is whole and leads to the recorded states"
+            if result.others
+            else "decided again the same, chain whole"
+        )
+        say(f"{result.records} records, {result.commands} commands: {what} {live}")
+        for line in _other_builds(result):
+            say(line)
     else:
         say(f"difference: {difference}")
     return 0 if difference is None else FINDING
@@ -300,6 +312,18 @@ def tail_audit(config: Path | None, as_json: bool, lines: int, follow: bool) -> 
 
     run(main())
     return 0
+
+
+def _other_builds(result: AuditResult) -> Iterator[str]:
+    """What is to be said of records that another version of the core decided: they are judged by their chain alone."""
+    for version, count in sorted(result.others.items()):
+        age = "an older" if version < DECISIONS else "a newer"
+        yield f"{count} of them were decided by {age} build (decisions {version}, this one makes {DECISIONS}): not judged by its decisions"
+    rest = result.records - sum(result.others.values())
+    if result.others and rest:
+        yield f"the other {rest} were decided again the same"
+    if result.otherwise:
+        yield f"this build would decide {result.otherwise} of them otherwise, the first: {result.first_otherwise}"
 
 
 def _show(value: bytes | None, as_json: bool) -> None:
@@ -362,7 +386,8 @@ def _kept(retention_ms: int | None, cleanup: str) -> str:
         return "last per key"
     if retention_ms is None:
         return ""
-    return "for ever" if retention_ms < 0 else f"{retention_ms // 86_400_000} days"
+    days = "for ever" if retention_ms < 0 else f"{retention_ms // 86_400_000} days"
+    return f"last per key, {days}" if "compact" in cleanup else days
 
 
 COMMANDS = [status, explain, audit, topics]

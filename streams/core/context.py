@@ -35,6 +35,7 @@ from schemas.facts import (
     ParkedRetried,
     PolicyPublished,
 )
+from schemas.personal import PersonalDataErased
 from streams.core.decision import Draft
 from streams.core.documents import Body, read
 from streams.core.mapping import (
@@ -221,7 +222,7 @@ def decide_context(draft: Draft, fact: ControlFact) -> None:
                 draft.change("OrganizationsChanged", {"organizations": {"digest": fact.digest, "names": names}})
         case ConnectionChanged():
             _connection_changed(draft, fact)
-        case ParkedRetried() | ParkedDismissed() | FieldsCreated():
+        case ParkedRetried() | ParkedDismissed() | FieldsCreated() | PersonalDataErased():
             seen: list[str] = draft.body.get("operator", [])
             if draft.envelope.id in seen:
                 draft.reason("Duplicate")

@@ -38,6 +38,7 @@ from streams.core import documents
 from streams.core.context import Context
 from streams.core.decision import Decision, Draft
 from streams.core.documents import Body, Timer, copy_of
+from streams.core.erasure import OF_DEVICES, erased
 from streams.core.items import content_digest, restored, stored, upsert
 from streams.core.mapping import Unmapped
 
@@ -337,7 +338,7 @@ def asked_by_operator(draft: Draft, context: Context, fact: ControlFact) -> bool
     if isinstance(fact, FieldsCreated):
         return _fields_created(draft, context, fact)
     if not isinstance(fact, ParkedRetried | ParkedDismissed):
-        return False
+        return erased(draft, fact, OF_DEVICES)
     chosen = [
         (kind, entry)
         for kind, entry in sorted(draft.body.get("parked", {}).items())

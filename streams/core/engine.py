@@ -36,6 +36,7 @@ from schemas.facts import (
     TicketObserved,
     TimerFired,
 )
+from schemas.personal import PersonalDataErased
 from schemas.storms import (
     StormCandidateLeft,
     StormCandidateSeen,
@@ -50,6 +51,7 @@ from streams.core.decision import Draft, Issued, Told
 from streams.core.documents import CONTEXT_KEY, Body, Timer
 from streams.core.journal import journal
 from streams.core.storms import agent as storms
+from streams.core.version import DECISIONS
 from streams.core.whose import organization_of, organizations_in
 
 
@@ -143,23 +145,31 @@ def concerns(agent: str, fact: Fact) -> bool:
     return isinstance(fact, AGENTS[agent].facts)
 
 
-def decide(agent: str, event: Event[Fact], fact: AuditedFact, state: Mapping[bytes, bytes]) -> list[Step]:
+def decide(
+    agent: str,
+    event: Event[Fact],
+    fact: AuditedFact,
+    state: Mapping[bytes, bytes],
+    *,
+    decisions: int | None = DECISIONS,
+) -> list[Step]:
     """The decisions of an agent about one fact. ``state`` holds the partition's documents by key; it is only read.
 
     ``fact`` is the same event as it was read, for the audit. The steps are in the order in which they must be written.
+    ``decisions`` is the version that the records name: another than this build's only where old records are compared.
     """
     if not concerns(agent, event.data):
         return []
     chosen = AGENTS[agent]
     if isinstance(event.data, ControlFact):
-        return _decide_control(chosen, event.envelope, event.data, fact, state)
+        return _decide_control(chosen, event.envelope, event.data, fact, state, decisions)
     context = parse_context(state.get(_CONTEXT))
     key = event.envelope.key
     body, chain = documents.read(state.get(key.encode()))
     draft = Draft(agent=agent, key=key, body=body, envelope=event.envelope)
     revision = _revision(context, event.data, body)
     chosen.decide_into(draft, context, event.data)
-    return [_step(draft, chain, revision, fact, chosen.timers_of)]
+    return [_step(draft, chain, revision, fact, chosen.timers_of, decisions)]
 
 
 def _revision(context: Context, data: Fact, body: Body) -> int:
@@ -168,18 +178,24 @@ def _revision(context: Context, data: Fact, body: Body) -> int:
 
 
 def _decide_control(
-    agent: Agent, envelope: Envelope, data: ControlFact, fact: AuditedFact, state: Mapping[bytes, bytes]
+    agent: Agent,
+    envelope: Envelope,
+    data: ControlFact,
+    fact: AuditedFact,
+    state: Mapping[bytes, bytes],
+    decisions: int | None,
 ) -> list[Step]:
     body, chain = documents.read(state.get(_CONTEXT))
     draft = Draft(agent=agent.name, key=CONTEXT_KEY, body=body, envelope=envelope)
     decide_context(draft, data)
     before = parse_context(state.get(_CONTEXT))
-    first = _step(draft, chain, before.revision, fact, lambda _: [])
+    first = _step(draft, chain, before.revision, fact, lambda _: [], decisions)
     steps = [first]
     if draft.idle:
         return steps
     context = parse_context(first.state)
-    asked = isinstance(data, ParkedRetried | ParkedDismissed | FieldsCreated)
+    named = {entry.key for entry in data.erased} if isinstance(data, PersonalDataErased) else set()
+    asked = isinstance(data, ParkedRetried | ParkedDismissed | FieldsCreated | PersonalDataErased)
     mapped = isinstance(data, PolicyPublished | CompaniesObserved | OrganizationsObserved)
     if not asked and not mapped:
         return steps
@@ -187,10 +203,17 @@ def _decide_control(
     for name in sorted(state):
         if name == _CONTEXT:
             continue
+        if isinstance(data, PersonalDataErased) and name.decode() not in named:
+            continue
         document = state[name]
         # Whatever waits says so; without that word there is nothing to read. (A device's item may change with the
         # policy at any time, so its documents are all read.)
-        if agent.name == incidents.AGENT and b'"parked"' not in document and b'"suppressed"' not in document:
+        if (
+            agent.name == incidents.AGENT
+            and not named
+            and b'"parked"' not in document
+            and b'"suppressed"' not in document
+        ):
             continue
         body, chain = documents.read(document)
         if only is not None and not only & organizations_in(body):
@@ -204,7 +227,7 @@ def _decide_control(
             agent.mapping_changed(draft, context)
             if draft.idle:
                 continue
-        steps.append(_step(draft, chain, revision, fact, agent.timers_of))
+        steps.append(_step(draft, chain, revision, fact, agent.timers_of, decisions))
     return steps
 
 
@@ -219,6 +242,7 @@ def _step(
     revision: int,
     fact: AuditedFact,
     timers_of: Callable[[Body], list[Timer]],
+    decisions: int | None,
 ) -> Step:
     body = documents.body_bytes(draft.body)
     decision = draft.decision()
@@ -236,6 +260,7 @@ def _step(
         key=draft.key,
         chain=chain,
         revision=revision if draft.revision is None else draft.revision,
+        decisions=decisions,
         recorded_at=draft.now,
         fact=fact,
         decision=decision.document(),

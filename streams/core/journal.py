@@ -34,21 +34,26 @@ def journal(
     key: str,
     chain: Chain,
     revision: int,
+    decisions: int | None,
     recorded_at: int,
     fact: AuditedFact,
     decision: dict[str, Any],
     commands: list[dict[str, str]],
     state: str,
 ) -> tuple[bytes, Chain]:
-    """The next record of a chain as its JSON, and the chain after it. ``state`` is the digest of the body afterwards."""
+    """The next record of a chain as its JSON, and the chain after it. ``state`` is the digest of the body afterwards.
+
+    ``decisions`` is the version of the core that decided; ``None`` writes the record as it was before there was one.
+    """
     count = chain.length + 1
-    record = {
+    record: dict[str, Any] = {
         "agent": agent,
         "key": key,
         "count": count,
         "previous": chain.head,
         "hash": "",
         "revision": revision,
+        **({} if decisions is None else {"decisions": decisions}),
         "recorded_at": recorded_at,
         "fact": audited_fact_document(fact),
         "decision": decision,

@@ -6,6 +6,7 @@ from schemas.facts import ControlFact, ParkedDismissed, ParkedRetried, Selection
 from streams.core.alerts import restored
 from streams.core.context import Context
 from streams.core.decision import Draft
+from streams.core.erasure import OF_INCIDENTS, erased
 from streams.core.incident import dispose, unpark
 from streams.core.placing import place, waiting_alerts
 from streams.core.reconcile import reconcile
@@ -29,9 +30,9 @@ def mapping_changed(draft: Draft, context: Context) -> None:
 
 
 def asked_by_operator(draft: Draft, context: Context, fact: ControlFact) -> bool:
-    """Retry or dismiss what is selected. Returns whether anything parked here was meant."""
+    """Retry or dismiss what is selected, or record an erasure. Returns whether anything here was meant."""
     if not isinstance(fact, ParkedRetried | ParkedDismissed):
-        return False
+        return erased(draft, fact, OF_INCIDENTS)
     alerts = [
         uid
         for uid in waiting_alerts(draft)

@@ -1,13 +1,14 @@
 """Decides every recorded fact again and compares: decision, commands, state and chain, byte for byte.
 
 A verifier reads the audit of one agent and one partition in order. It keeps the documents as the records make them, so
-it needs nothing but the audit (and the checkpoint, where the audit begins later than the state). It never stops a
-reader that goes on after a difference, but what follows the first one is only as good as the documents were.
+it needs nothing but the audit (and the checkpoint, where the audit begins later than the state). Records that another
+version of the core decided are judged by their chain and their state; that this build would decide otherwise is
+counted, and no difference. It never stops a reader that goes on after a difference, but what follows the first one is only as good as the documents were.
 """
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -18,7 +19,8 @@ from schemas.events import Event, decode_fact
 from schemas.facts import Fact
 from schemas.model import canonical
 from streams.core import documents
-from streams.core.engine import Step, decide
+from streams.core.engine import Step, decide, fold
+from streams.core.version import DECISIONS
 
 #: How much of a differing value a line shows.
 _SHOWN = 80
@@ -52,6 +54,12 @@ class Verifier:
         self.state: dict[bytes, bytes] = dict(state or {})
         self.records = 0
         self.commands = 0
+        #: Records by the version of the core that decided them, where it is not this one.
+        self.others: Counter[int] = Counter()
+        #: How many of those this build would decide otherwise, and the first of them.
+        self.otherwise = 0
+        self.first_otherwise: Difference | None = None
+        self._again: dict[str, Step] = {}
         self._expected: deque[Step] = deque()
         self._last: AuditedFact | None = None
         #: The offset of the last fact of each topic: an agent reads a topic in its order.
@@ -64,11 +72,14 @@ class Verifier:
         record apart and says what differs. Raises ``KeyError``, ``TypeError``, ``AttributeError`` for what is no record.
         """
         fact = _fact_in(document["fact"])
+        version = document.get("decisions")
+        if version not in (None, DECISIONS):
+            return False
         if self._expected:
             steps = list(self._expected) if self._last is not None and same_place(fact, self._last) else []
         else:
             try:
-                steps = decide(self.agent, event_of(fact), fact, self.state)
+                steps = decide(self.agent, event_of(fact), fact, self.state, decisions=version)
             except DecodeError:
                 steps = []
         if not steps or steps[0].value != value or not self._in_order(fact):
@@ -105,6 +116,8 @@ class Verifier:
             return self._difference(record, "hash", record.hash, record.chained())
         if self._expected and self._last is not None and not same_place(record.fact, self._last):
             return self._missing(self._last)
+        if record.decisions not in (None, DECISIONS):
+            return self._of_another_build(record, record.decisions or 0)
         if not self._expected:
             found = self._decide(record)
             if found is not None:
@@ -121,6 +134,45 @@ class Verifier:
         self.state[step.key.encode()] = step.state
         return None
 
+    def _of_another_build(self, record: AuditRecord, version: int) -> Difference | None:
+        """A record that another version decided: its link, and the state that it led to."""
+        chain = documents.read(self.state.get(record.key.encode()))[1]
+        for name, recorded, follows in (
+            ("count", record.count, chain.length + 1),
+            ("previous", record.previous, chain.head),
+        ):
+            if recorded != follows:
+                return self._difference(record, name, str(recorded), str(follows))
+        if not self._in_order(record.fact):
+            after = f"after offset {self._offsets[record.fact.topic]}"
+            return self._difference(record, "order", f"offset {record.fact.offset}", after)
+        self._would_decide(record, version)
+        document = fold(record, self.state.get(record.key.encode()))
+        state = documents.digest(documents.body_bytes(documents.read(document)[0]))
+        if state != record.state:
+            return self._difference(record, "state", record.state, state)
+        self.state[record.key.encode()] = document
+        self.others[version] += 1
+        return None
+
+    def _would_decide(self, record: AuditRecord, version: int) -> None:
+        """Count it where this build would decide otherwise, as long as the state is the one that led there."""
+        if self._last is None or not same_place(record.fact, self._last):
+            try:
+                event = event_of(record.fact)
+                steps = decide(self.agent, event, record.fact, self.state, decisions=version)
+            except DecodeError:
+                steps = []
+            self._again = {step.key: step for step in steps}
+        step = self._again.get(record.key)
+        if step is not None and step.value == record.to_json():
+            return
+        self.otherwise += 1
+        if self.first_otherwise is None:
+            parts = _parts(record, step.record) if step is not None else [("record", "a decision", "none")]
+            name, recorded, decided = next((part for part in parts if part[1] != part[2]), parts[0])
+            self.first_otherwise = self._difference(record, name, recorded, decided)
+
     def _in_order(self, fact: AuditedFact) -> bool:
         """Whether a fact follows those of its topic before it; one that concerns many keys stands in a record of each."""
         known = self._offsets.get(fact.topic, -1)
@@ -135,7 +187,7 @@ class Verifier:
             event = event_of(record.fact)
         except DecodeError as error:
             return self._difference(record, "fact", "a fact that was decided", f"unreadable: {error}")
-        self._expected.extend(decide(self.agent, event, record.fact, self.state))
+        self._expected.extend(decide(self.agent, event, record.fact, self.state, decisions=record.decisions))
         if not self._expected:
             return self._difference(record, "record", "a decision", "none, the fact does not concern this agent")
         return None

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import orjson
 from pydantic import ValidationError
@@ -27,12 +28,17 @@ class AuditResult:
     """What a verification found: how much was decided again, and the first difference (``None``: none).
 
     ``settled`` is false where slices were committed while we read, so that the live state could not be compared.
+    ``others`` counts the records of other versions of the core (``streams.core.version``), ``otherwise`` those among them that
+    this build would decide otherwise, of which ``first_otherwise`` is one. None of that is a difference.
     """
 
     records: int
     commands: int
     difference: Difference | str | None
     settled: bool
+    others: Mapping[int, int] = field(default_factory=dict)
+    otherwise: int = 0
+    first_otherwise: Difference | None = None
 
 
 async def verify_audit(
@@ -62,7 +68,13 @@ async def verify_audit(
             broken = next((part.from_live for part in parts if part.from_live is not None), None)
         if broken is not None or settled or last:
             return AuditResult(
-                records=records, commands=commands, difference=broken, settled=settled or broken is not None
+                records=records,
+                commands=commands,
+                difference=broken,
+                settled=settled or broken is not None,
+                others=sum((Counter(part.others) for part in parts), Counter[int]()),
+                otherwise=sum(part.otherwise for part in parts),
+                first_otherwise=next((part.first_otherwise for part in parts if part.first_otherwise), None),
             )
         await asyncio.sleep(1)
     raise AssertionError("unreachable")
@@ -76,6 +88,9 @@ class VerifiedPartition:
     commands: int
     difference: Difference | str | None
     from_live: Difference | None = None
+    others: Mapping[int, int] = field(default_factory=dict)
+    otherwise: int = 0
+    first_otherwise: Difference | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +120,9 @@ class VerifyPartition:
             commands=commands,
             difference=None,
             from_live=_compared(verifiers, await self._live(partition)),
+            others=sum((verifier.others for verifier in verifiers.values()), Counter[int]()),
+            otherwise=sum(verifier.otherwise for verifier in verifiers.values()),
+            first_otherwise=next((v.first_otherwise for v in verifiers.values() if v.first_otherwise), None),
         )
 
     async def _live(self, partition: int) -> dict[str, Mapping[bytes, bytes]]:

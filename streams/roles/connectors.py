@@ -23,6 +23,7 @@ from connectors.autotask.webhook_setup import WebhookSetup
 from connectors.ninjaone.connector import NinjaOneConnector
 from connectors.ninjaone.webhook_setup import WebhookRefused
 from connectors.ninjaone.webhook_setup import set_up as set_up_ninjaone
+from connectors.personal import PersonalStore
 from connectors.probing import ProbeResult
 from connectors.receiver import create_receiver
 from schemas.facts import ConnectionName
@@ -31,6 +32,7 @@ from streams.core.policy.policy import Policy, parse_policy
 from streams.delivery.fatal import described
 from streams.gates import ConnectionGate
 from streams.limited_log import LimitedLog
+from streams.personal import KeptPersonal
 from streams.policy_log import first_policy, policy_in_force
 from streams.roles.surroundings import Surroundings, until_stopped
 from streams.roles.webhook_upkeep import LOOK_AGAIN_S, keep_set_up, silence
@@ -80,6 +82,8 @@ class ConnectorsRole:
         self._here = here
         self._ended: asyncio.Future[tuple[ConnectionName, BaseException]] = asyncio.get_running_loop().create_future()
         self._sides: dict[ConnectionName, _Side] = {"ninjaone": _Side(), "autotask": _Side()}
+        self._personal = KeptPersonal(here.options)
+        self._store = PersonalStore(here.kafka, self._personal.values, now=here.clock.now)
         self._notes_as = "ignore"
         self._notes_asked_at: int | None = None
         self._watch = ConnectionWatch(
@@ -97,13 +101,22 @@ class ConnectorsRole:
         """Publish, poll and receive until ``stop``."""
         here = self._here
         await first_policy(here.settings, here.kafka, here.options, now=here.clock.now, tell=log.info)
+        await self._personal.start()
         async with self._watch:
             try:
                 for name in self._sides:
                     await self._renew(name)
                 report = here.reporter(self._figures).run(stop)
-                await until_stopped(stop, self._receive(), report, self._watch.failed(), self._a_side_ended())
+                await until_stopped(
+                    stop,
+                    self._receive(),
+                    report,
+                    self._watch.failed(),
+                    self._a_side_ended(),
+                    self._personal.roll(here.kafka),
+                )
             finally:
+                await self._personal.stop()
                 for name in self._sides:
                     await self._end(name)
 
@@ -154,6 +167,7 @@ class ConnectorsRole:
             sleep=here.clock.sleep,
             jitter=jitter,
             last_user=self._last_user_wanted,
+            personal=self._store,
         )
 
         async def set_up() -> str:
@@ -198,7 +212,7 @@ class ConnectorsRole:
             jitter=jitter,
             settings=PollerSettings(poll_seconds=section.poll_seconds, companies_seconds=section.companies_seconds),
             publisher=publisher,
-            notes=NoteReader(client, kafka, wanted=self._notes_wanted),
+            notes=NoteReader(client, kafka, wanted=self._notes_wanted, personal=self._store),
         )
         works = [poller.run()]
         if section.webhook.secret is not None:

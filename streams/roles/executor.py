@@ -21,6 +21,7 @@ from streams.connection_watch import ConnectionWatch
 from streams.executor.executor import Executor
 from streams.executor.settings import ExecutorSettings, Patience
 from streams.log import LogError
+from streams.personal import FillingIn, KeptPersonal
 from streams.roles.surroundings import Surroundings
 from streams.settings import Settings
 from streams.vendors import NoCredentials, autotask_client, jitter, ninjaone_config
@@ -41,8 +42,9 @@ Build = Callable[[Settings], tuple[Effects, Callable[[], Awaitable[None]]]]
 class CurrentEffects:
     """The effects of one connection under the credentials in force; rebuilt when those change."""
 
-    def __init__(self, here: Surroundings, build: Build) -> None:
+    def __init__(self, here: Surroundings, build: Build, kept: KeptPersonal) -> None:
         self._here = here
+        self._kept = kept
         self._build = build
         self._effects: Effects | None = None
         self._close: Callable[[], Awaitable[None]] | None = None
@@ -62,7 +64,7 @@ class CurrentEffects:
     async def perform(self, command: Command) -> Effect:
         """As ``Effects.perform``."""
         try:
-            effect = await self._now().perform(command)
+            effect = await FillingIn(self._now(), self._kept.value).perform(command)
         except CallsSuspended as suspended:
             return _suspended(suspended)
         await self._index(command, effect)
@@ -71,7 +73,7 @@ class CurrentEffects:
     async def look_up(self, command: Command) -> Effect | None:
         """As ``Effects.look_up``."""
         try:
-            effect = await self._now().look_up(command)
+            effect = await FillingIn(self._now(), self._kept.value).look_up(command)
         except CallsSuspended as suspended:
             return _suspended(suspended)
         if effect is not None:
@@ -138,6 +140,8 @@ async def run_executor_role(here: Surroundings, stop: asyncio.Event) -> None:
     """Carry out commands until ``stop``. Later trouble ends the process with 70."""
     effects: dict[ConnectionName, CurrentEffects] = {}
     budget = HourlyBudget(here)
+    kept = KeptPersonal(here.options)
+    await kept.start()
 
     async def renew(name: ConnectionName) -> None:
         await effects[name].renew()
@@ -168,7 +172,10 @@ async def run_executor_role(here: Surroundings, stop: asyncio.Event) -> None:
         )
         return NinjaOneEffects(client), client.close
 
-    effects["autotask"], effects["ninjaone"] = CurrentEffects(here, autotask), CurrentEffects(here, ninjaone)
+    effects["autotask"], effects["ninjaone"] = (
+        CurrentEffects(here, autotask, kept),
+        CurrentEffects(here, ninjaone, kept),
+    )
     for current in effects.values():
         await current.renew()
     async with watch:
@@ -204,6 +211,7 @@ async def run_executor_role(here: Surroundings, stop: asyncio.Event) -> None:
             await asyncio.gather(reporting, keeping, stopping, blind, return_exceptions=True)
             for current in effects.values():
                 await current.close()
+            await kept.stop()
 
 
 def _executor(

@@ -60,7 +60,7 @@ def test_no_verb_shows_the_verbs_and_is_wrong_usage(terminal: Terminal, argument
 
 def test_every_verb_of_the_design_is_there_or_said_to_be_coming(terminal: Terminal) -> None:
     verbs = """demo up run sandbox init check test status explain audit rebuild whatif shadow resync reconcile export
-               parked topics policy drill doctor setup send-test-alert connect disconnect pause resume"""
+               parked topics policy drill doctor erase setup send-test-alert connect disconnect pause resume"""
     assert set(verbs.split()) == {*main.VERBS, *(verb for verb in main.NOT_YET if " " not in verb)}
     told = terminal.run("--help")
     assert told.code == 0

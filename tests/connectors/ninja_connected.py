@@ -11,7 +11,9 @@ from typing import Any
 from connectors.ninjaone.client import NinjaOneClient
 from connectors.ninjaone.config import NinjaOneConfig, WebhookConfig
 from connectors.ninjaone.connector import NinjaOneConnector
+from connectors.personal import PersonalStore
 from connectors.transport import Limits, Timeouts
+from schemas.topics import PERSONAL
 from tests.connectors.memory_log import MemoryLog, SwitchedGate
 from tests.connectors.ninja_lab import Lab, lab
 
@@ -50,6 +52,7 @@ class Bench:
             now=self.now,
             sleep=self.naps,
             jitter=lambda: 0.5,
+            personal=PersonalStore(self.log, self.log.compacted.setdefault(PERSONAL, {}), now=self.now),
         )
 
     def client(self, *, in_flight: int = 2, timeouts: Timeouts | None = None) -> NinjaOneClient:

@@ -3,10 +3,18 @@
 import orjson
 import pytest
 
+from connectors.autotask.unreadable import RowReader
 from connectors.errors import CallFailed
+from connectors.ninjaone.client import Unreadable
 from connectors.ninjaone.device_fact import device_observed
+from connectors.ninjaone.unreadable import UnreadableRows
+from connectors.personal import without_personal
+from schemas.autotask import TicketNote
 from schemas.facts import AlertGone, DeviceObserved, DeviceRemoved, OrganizationsObserved, Subject
 from schemas.ninjaone import DeviceRow
+from schemas.personal import PersonalValue, kind_of_token
+from schemas.topics import PERSONAL
+from tests.connectors.memory_log import MemoryLog
 from tests.connectors.ninja_connected import bench, started
 
 
@@ -245,18 +253,100 @@ def test_the_time_of_looking_is_not_part_of_the_digest():
     assert first.digest == second.digest
 
 
-async def test_the_last_user_is_told_only_while_it_is_asked_for():
-    wanted = False
+async def asked_for() -> bool:
+    return True
 
-    async def asked():
-        return wanted
 
+def users_told(made) -> list[str]:
+    return [fact.last_user for fact in made.log.facts(DeviceObserved) if fact.subject.device_id == 1001]
+
+
+async def user_is(made, name: str) -> None:
+    made.lab.vendor.store.fleet.devices[1001].row["lastLoggedInUser"] = name
+
+
+async def test_the_last_user_is_told_only_while_it_is_asked_for_and_only_as_a_token():
     async with bench() as made, started(made) as connector:
         assert not any(fact.last_user for fact in made.log.facts(DeviceObserved))
-        connector.inventory._last_user_wanted = asked
-        wanted = True
+        assert made.log.compacted[PERSONAL] == {}
+        await user_is(made, "ACME\\zoe")
+        connector.inventory._last_user_wanted = asked_for
         await connector.inventory.sweep()
-        assert any(fact.last_user for fact in made.log.facts(DeviceObserved))
+        token = users_told(made)[-1]
+        record = PersonalValue.from_json(made.log.compacted[PERSONAL][f"1001/{token}"])
+        assert (record.value, record.kind, record.organization_id) == ("ACME\\zoe", "last_user", 11)
+        assert kind_of_token(token) == "last_user"
+        assert b"zoe" not in b"".join(entry.fact.to_json() for entry in made.log.publications)
+        assert b"zoe" not in b"".join(made.log.compacted["device-digests"].values())
+
+
+async def test_an_unchanged_user_is_no_news_and_a_former_one_is_forgotten():
+    async with bench() as made, started(made) as connector:
+        connector.inventory._last_user_wanted = asked_for
+        await user_is(made, "ACME\\zoe")
+        await connector.inventory.sweep()
+        told = len(made.log.publications)
+        await connector.inventory.sweep()
+        assert len(made.log.publications) == told
+        await user_is(made, "ACME\\max")
+        await connector.inventory.sweep()
+        await user_is(made, "ACME\\zoe")
+        await connector.inventory.sweep()
+        first, second, third = users_told(made)[-3:]
+        assert first == third != second
+        mine = [name for name in made.log.compacted[PERSONAL] if name.startswith("1001/")]
+        assert mine == [f"1001/{third}"]
+
+
+async def test_the_value_is_kept_before_the_fact_and_a_value_that_cannot_be_kept_is_not_told():
+    async with bench() as made, started(made) as connector:
+        connector.inventory._last_user_wanted = asked_for
+        made.log.writes.clear()
+        await connector.inventory.sweep()
+        order = [entry for entry in made.log.writes if "personal" in entry or "DeviceObserved" in entry]
+        assert "personal" in order[0]
+        assert "DeviceObserved" in order[-1]
+        assert not [entry for at, entry in enumerate(order) if at and "personal" in entry and "Device" in order[at - 1]]
+
+
+async def test_of_a_device_that_is_removed_no_user_is_kept():
+    async with bench() as made, started(made) as connector:
+        connector.inventory._last_user_wanted = asked_for
+        await user_is(made, "ACME\\zoe")
+        await connector.inventory.sweep()
+        assert [name for name in made.log.compacted[PERSONAL] if name.startswith("1001/")]
+        await delete(made, 1001)
+        await connector.inventory.look(1001, deleted_at=made.now())
+        assert not [name for name in made.log.compacted[PERSONAL] if name.startswith("1001/")]
+
+
+async def test_after_an_erasure_the_same_user_has_another_token():
+    async with bench() as made, started(made) as connector:
+        connector.inventory._last_user_wanted = asked_for
+        await user_is(made, "ACME\\zoe")
+        await connector.inventory.sweep()
+        made.log.compacted[PERSONAL].clear()
+        await connector.inventory.sweep()
+        before, after = users_told(made)[-2:]
+        assert before != after
+
+
+async def test_a_row_that_cannot_be_read_is_kept_without_its_user():
+    log = MemoryLog()
+    row = orjson.dumps({"id": "odd", "lastLoggedInUser": "ACME\\zoe"})
+    await UnreadableRows(log, "ninjaone devices").report([Unreadable(value=row, error="id: not a number")])
+    await RowReader(log, "autotask-ticket-notes").read(TicketNote, [{"id": "odd", "description": "by zoe"}])
+    assert len(log.dead_letters) == 2
+    kept = b"".join(letter.value for letter in log.dead_letters)
+    assert b"lastLoggedInUser" in kept
+    assert b"zoe" not in kept
+
+
+def test_what_may_be_about_a_person_is_left_out_of_whole_and_of_broken_json():
+    whole = b'{"id": 5, "email" : "a@b.example", "note": {"Description": "said \\"no\\""}, "lastLoggedInUser": null}'
+    left = orjson.loads(without_personal(whole))
+    assert left == {"id": 5, "email": "[left out]", "note": {"Description": "[left out]"}, "lastLoggedInUser": None}
+    assert without_personal(b'{"userName": "zoe.quar') == b'{"userName": "[left out]"'
 
 
 async def test_a_device_names_the_others_with_its_serial_until_they_are_deleted():

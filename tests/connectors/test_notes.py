@@ -11,10 +11,12 @@ import pytest_asyncio
 from connectors.autotask.notes import NoteReader
 from connectors.autotask.poller import AutotaskPoller
 from connectors.errors import CallFailed
+from connectors.personal import PersonalStore
 from connectors.sandbox.autotask_seed import TECHNICIANS
 from schemas.commands import ReopenTicket
 from schemas.facts import AlertAcknowledged, TicketNoteObserved
-from schemas.topics import AUTOTASK_TICKETS
+from schemas.personal import PersonalValue, record_key
+from schemas.topics import AUTOTASK_TICKETS, PERSONAL
 from tests.connectors.autotask_lab import DEVICE, Lab, append_note, complete_ticket, create_ticket, lab
 from tests.connectors.autotask_tenant import Board, running_board
 from tests.connectors.ninja_connected import bench, started
@@ -38,7 +40,9 @@ def poller(it: Lab, wanted: str = "digest") -> AutotaskPoller:
     async def asked() -> str:
         return wanted
 
-    notes = NoteReader(it.client, it.log, wanted=asked)
+    kept = it.log.compacted.setdefault(PERSONAL, {})
+    store = PersonalStore(it.log, kept, now=it.client.now)
+    notes = NoteReader(it.client, it.log, wanted=asked, personal=store)
     return AutotaskPoller(it.client, it.log, sleep=it.client._sleep, jitter=lambda: 0.5, notes=notes)
 
 
@@ -69,18 +73,35 @@ async def test_a_technicians_note_is_told_with_who_and_when_but_without_its_text
         create_ticket().external_id,
     )
     assert (fact.ticket_id, fact.note_id, fact.creator_resource_id) == (ticket, number, TECHNICIANS[0])
-    assert (fact.title, fact.internal, fact.by_contact, fact.text_length) == ("Called back", True, False, 14)
+    assert (fact.title, fact.internal, fact.by_contact, fact.text_length) == ("", True, False, 14)
     assert len(fact.text_digest) == 32
     assert fact.text is None
     assert fact.created_at == publication.time > 0
     assert "UPS" not in fact.to_json().decode()
+    assert "Called" not in fact.to_json().decode()
 
 
 async def test_the_text_is_told_where_the_policy_says_so_and_what_the_customer_sees_is_marked(it: Lab) -> None:
     ticket = await opened(it)
-    await written(it, ticket, description="It is the UPS.", publish=1)
+    await written(it, ticket, title="Called", description="It is the UPS.", publish=1)
     await poller(it, "text").poll_tickets()
-    assert [(fact.text, fact.internal) for fact in noted(it)] == [("It is the UPS.", False)]
+    [fact] = noted(it)
+    kept = {name: PersonalValue.from_json(value) for name, value in it.log.compacted[PERSONAL].items()}
+    assert {name: record.value for name, record in kept.items()} == {
+        record_key(DEVICE, fact.title): "Called",
+        record_key(DEVICE, fact.text or ""): "It is the UPS.",
+    }
+    assert (fact.internal, fact.text_digest) == (False, "")
+    assert {record.incident for record in kept.values()} == {create_ticket().external_id}
+    assert "UPS" not in fact.to_json().decode()
+
+
+async def test_a_text_is_kept_before_the_fact_that_names_it_is_published(it: Lab) -> None:
+    await written(it, await opened(it), description="It is the UPS.")
+    it.log.writes.clear()
+    await poller(it, "text").poll_tickets()
+    order = [entry.split()[1] for entry in it.log.writes if "personal" in entry or "Note" in entry]
+    assert order == ["personal", "personal", "TicketNoteObserved"]
 
 
 async def test_where_the_policy_wants_none_no_note_is_read(it: Lab) -> None:
