@@ -22,6 +22,7 @@ VERBS = {
     **dict.fromkeys(("up", "run", "sandbox", "demo"), "running"),
     **dict.fromkeys(("status", "explain", "audit", "topics"), "observe"),
     **dict.fromkeys(("rebuild", "whatif"), "replaying"),
+    "export": "exporting",
     "parked": "parked",
     **dict.fromkeys(("pause", "resume"), "work"),
     "policy": "policy",
@@ -34,7 +35,6 @@ NOT_YET = {
     "shadow": "predicting beside another connector",
     "resync": "reading both vendors anew",
     "reconcile": "comparing log, NinjaOne and Autotask",
-    "export": "audit and facts as files",
     "doctor": "a look at the whole installation",
 }
 
@@ -55,6 +55,7 @@ ONE_LINERS = (
     ("streams.roles.connectors", "ReceiverError"),
     ("streams.roles.connectors", "SideError"),
     ("streams.connection_watch", "WatchError"),
+    ("streams.analytics.formats", "ExportError"),
     ("streams.delivery.fatal", "StartRefused"),
     ("streams.drill.schedule", "ScheduleError"),
     ("connectors.autotask.client", "AccessError"),
