@@ -2,6 +2,7 @@
 
     <folder>/manifest.json                            what was asked for, how far it is, the last batch
     <folder>/alerts/day=2026-12-01/00000012.jsonl     the rows of batch 12, by table and UTC day
+    <folder>/views.sql                                the tables as views for DuckDB
     <folder>/.staged/12/...                           what is not yet, or not yet all, in its place
     <folder>/.places-12.jsonl                         where each device was when batch 12 ended
 
@@ -25,10 +26,11 @@ import orjson
 
 from schemas.tables import TABLES
 from streams.analytics.formats import ExportError, Format, Writer
+from streams.analytics.views import views
 from streams.core.analytics.decided import Row
 from streams.core.analytics.places import Places
 
-_MANIFEST, _STAGED = "manifest.json", ".staged"
+_MANIFEST, _STAGED, _VIEWS = "manifest.json", ".staged", "views.sql"
 _VERSION = 1
 
 
@@ -143,7 +145,7 @@ class Folder:
 def _read(path: Path, choice: Choice) -> Manifest:
     file = path / _MANIFEST
     if not file.exists():
-        strangers = [entry.name for entry in path.iterdir() if not entry.name.startswith(".")]
+        strangers = [entry.name for entry in path.iterdir() if not entry.name.startswith(".") and entry.name != _VIEWS]
         if strangers:
             raise ExportError(f"{path}: holds '{strangers[0]}', which is no export of ours; take an empty folder", 64)
         return Manifest(choice=choice)
@@ -190,6 +192,10 @@ def _finish(path: Path, manifest: Manifest) -> None:
         _sync(folder)
     _sync(path)
     shutil.rmtree(path / _STAGED, ignore_errors=True)
+    choice = manifest.choice
+    statements = views(choice.format, choice.tables, [name for name, count in manifest.rows.items() if count]).encode()
+    if not (path / _VIEWS).exists() or (path / _VIEWS).read_bytes() != statements:
+        _write(path / _VIEWS, statements)
     for old in path.glob(".places-*.jsonl"):
         if old.name != manifest.places:
             old.unlink()
