@@ -23,6 +23,7 @@ VERBS = {
     **dict.fromkeys(("status", "explain", "audit", "topics"), "observe"),
     **dict.fromkeys(("rebuild", "whatif"), "replaying"),
     "export": "exporting",
+    "advise": "advising",
     "parked": "parked",
     **dict.fromkeys(("pause", "resume"), "work"),
     "policy": "policy",
