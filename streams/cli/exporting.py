@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from datetime import timedelta
 from pathlib import Path
 
@@ -70,12 +69,12 @@ def export_(
     # In the order of the catalogue, whatever the order of the options.
     wanted = tuple(name for name in TABLES if name in (tables or USUAL))
     choice = Choice(format=kind, tables=wanted, since=since, organization=organization, device=device)
-    # Says what to install before it touches the folder.
+    # Says what to install before anything else is done.
     writer_of(kind)
 
     async def main() -> Exported:
+        source = KafkaSource(await kafka_options(settings_of(config)))
         with Folder.open(target, choice) as folder, stop_on_signals() as stop:
-            source = KafkaSource(await kafka_options(settings_of(config)))
             with Progress("records") as progress:
                 found = await export(source, folder, batch_records=batch_records, progress=progress, stop=stop)
             _tell(found, folder, as_json, stopped=stop.is_set())
@@ -86,7 +85,6 @@ def export_(
                     if more.records:
                         _tell(more, folder, as_json)
 
-                await asyncio.sleep(0)
                 await follow(
                     source, folder, stop=stop, every=every, batch_records=batch_records, told=told, trouble=say_error
                 )
