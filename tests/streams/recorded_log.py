@@ -61,10 +61,10 @@ def recorded() -> RecordedLog:
     return RecordedLog(record for records in evidence().topics.values() for record in records)
 
 
-def audit_of(records: Iterable[AuditRecord], first: int = 0) -> list[InputRecord]:
+def audit_of(records: Iterable[AuditRecord], first: int = 0, partition: int = 0) -> list[InputRecord]:
     """Decisions of a scene as they would stand in the audit, in one partition."""
     return [
-        InputRecord(AUDIT, 0, first + place, record.key.encode(), record.to_json(), (), record.recorded_at)
+        InputRecord(AUDIT, partition, first + place, record.key.encode(), record.to_json(), (), record.recorded_at)
         for place, record in enumerate(records)
     ]
 

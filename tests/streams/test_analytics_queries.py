@@ -17,7 +17,21 @@ from schemas.tables import TABLES, USUAL
 from streams.analytics.formats import FORMATS
 from streams.analytics.views import views
 from streams.drill.reading import Reading
-from tests.core.spec import DAY, START, UID_B, device, devices, incidents, note, removed, reset, subject, triggered
+from tests.core.spec import (
+    DAY,
+    MINUTE,
+    START,
+    UID_B,
+    device,
+    devices,
+    incidents,
+    note,
+    observed,
+    removed,
+    reset,
+    subject,
+    triggered,
+)
 from tests.streams.recorded_log import RecordedLog, audit_of, evidence, exported, recorded
 
 QUERIES = Path(__file__).resolve().parents[2] / "docs" / "analytics"
@@ -75,6 +89,20 @@ def test_noise_is_told_by_condition(folder: Path) -> None:
     assert sum(row["alerts"] for row in found.values()) == sum(alerts.values())
     assert sum(row["tickets"] for row in found.values()) == sum(tickets.values())
     assert (found["CPU busy"]["alerts"], found["CPU busy"]["tickets"]) == (alerts["CPU busy"], tickets["CPU busy"])
+
+
+def test_noise_counts_what_was_over_by_itself_and_what_became_a_ticket(tmp_path: Path) -> None:
+    cpu = {"source_config_uid": "cpu", "condition_name": "CPU busy"}
+    scene = incidents(observed(at=START, **cpu)).settle("CreateTicket").later(5 * MINUTE)
+    scene.when(reset(at=START + 5 * MINUTE)).settle("CompleteTicket")
+    scene.when(triggered(30, uid=UID_B, at=scene.now, source_config_uid="disk", condition_name="Disk full"))
+    scene.later(20 * MINUTE).when(reset(40, uid=UID_B, at=scene.now))
+    asyncio.run(exported(RecordedLog(audit_of(scene.records)), tmp_path, tables=USUAL))
+    assert [tuple(row.values()) for row in asked(tmp_path, "noise")] == [
+        ("CPU busy", 1, 1, 1, 300.0),
+        # Its ticket was ordered and never opened.
+        ("Disk full", 1, 0, 0, 1200.0),
+    ]
 
 
 def test_time_to_ticket_is_that_of_the_simulators_within_the_call(folder: Path, reading: Reading) -> None:
