@@ -90,7 +90,7 @@ async def test_an_export_that_is_killed_at_any_step_has_the_same_rows_when_it_is
 ) -> None:
     tables = ("alerts", "tickets")
     scene = incidents(triggered()).settle("CreateTicket").when(reset()).settle("CompleteTicket")
-    away = subject(device=9, organization=99, organization_name="Westwind")
+    away = subject(device=9)
     other = incidents().when(triggered(subject=away, uid="0" * 32), key="9")
     log = RecordedLog(audit_of(scene.later(DAY).when(triggered(30, uid=UID_B)).records))
     log.add(audit_of([record for record in other.settle("CreateTicket").records if record.key == "9"], partition=1))
