@@ -8,6 +8,7 @@ persons, addresses or serial numbers. Names of organizations, locations and devi
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from typing import Literal
 
@@ -46,7 +47,7 @@ AT = Column(
     "recorded_at", "instant", "when the fact was recorded, by which it was decided; its UTC day is the partition"
 )
 RECORD = Column("record", "text", "the audit record, the proof of the row: agent/key/number in their chain")
-_KEY = Column("key", "text", "the device id, l<id> of a location, o<id> of an organization")
+_KEY = Column("key", "text", "the device (407), location (l31) or organization (o17)")
 _HAPPENED = Column("happened_at", "instant", "when it happened by the vendor's clock")
 _INCIDENT = Column("incident", "text", "the incident: the ticket's externalID")
 _RULE = Column("rule", "text", "the policy's rule that was asked last")
@@ -278,3 +279,24 @@ TABLES: dict[str, Table] = {
 }
 #: What is exported where nothing else is asked for; ``audit`` and ``facts`` are large and have to be asked for by name.
 USUAL: tuple[str, ...] = ("alerts", "incidents", "tickets", "commands", "calls", "devices", "health")
+
+
+def text() -> str:
+    """All tables with their columns, as docs/analytics/columns.md has them."""
+    lines = [
+        "# The tables of an export",
+        "",
+        "Made from `schemas/tables.py` by `python -m schemas.tables > docs/analytics/columns.md`.",
+        "",
+    ]
+    for table in TABLES.values():
+        lines += [f"## {table.name}", ""]
+        lines += [f"A row is {table.row}. Key: {', '.join(f'`{name}`' for name in table.key)}.", ""]
+        lines += ["| column | type | says |", "|---|---|---|"]
+        lines += [f"| `{column.name}` | {column.type} | {column.says} |" for column in table.columns]
+        lines.append("")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    sys.stdout.write(text())

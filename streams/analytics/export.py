@@ -94,6 +94,8 @@ async def export(
                 break
         if batch.records >= batch_records:
             batch.commit()
+    else:
+        batch.reached(ends)
     batch.commit()
     rows = {name: folder.manifest.rows.get(name, 0) - before.get(name, 0) for name in choice.tables}
     return Exported(records=seen, rows=rows, missed=missed)
@@ -119,10 +121,20 @@ class _Batch:
         self._positions[raw.topic, raw.partition] = raw.offset + 1
         self.records += 1
 
+    def reached(self, ends: Offsets) -> None:
+        """Everything before these was read: also the markers of transactions, which retention may remove unmissed."""
+        for place, end in ends.items():
+            self._positions[place] = max(end, self._positions.get(place, 0))
+
     def commit(self) -> None:
-        """Write what there is, if anything was read."""
+        """Write what there is, if anything was read. Raises ``ExportError``."""
         if self.records or self._missed:
-            self._folder.commit(self._writer, self._rows, self._positions, self._missed)
+            try:
+                self._folder.commit(self._writer, self._rows, self._positions, self._missed)
+            except OSError as error:
+                raise ExportError(
+                    f"{self._folder.path}: cannot be written: {error.strerror}; what was committed stays, run it again to go on"
+                ) from None
         self.records, self._missed = 0, 0
         self._rows, self._positions = {}, {}
 

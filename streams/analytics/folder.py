@@ -96,6 +96,9 @@ class Folder:
             manifest = _read(path, choice)
             _finish(path, manifest)
             return cls(path, manifest, _places(path, manifest), lock)
+        except OSError as error:
+            lock.close()
+            raise ExportError(f"{path}: cannot be written: {error.strerror}; run it again to go on") from None
         except BaseException:
             lock.close()
             raise

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import shutil
 import sys
@@ -279,6 +280,35 @@ async def test_a_stop_in_the_middle_keeps_what_was_read(tmp_path: Path) -> None:
         found = await export(many, folder, stop=stop)
     assert len(rows_of(tmp_path, "audit")) == found.records < len(records) * 5
     assert (await log.ends(AUDIT))[1]
+
+
+async def test_a_full_disk_is_one_line_and_the_next_run_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    log = RecordedLog(audit_of(incidents(triggered()).settle("CreateTicket").records))
+    # Full from the beginning, and full when the folder is there already.
+    for _ in range(2):
+        with monkeypatch.context() as disk:
+            disk.setattr(os, "fsync", full)
+            with pytest.raises(
+                ExportError, match=r"cannot be written: No space left on device; .*run it again to go on"
+            ):
+                await exported(log, tmp_path)
+        Folder.open(tmp_path, Choice(format="jsonl", tables=tuple(TABLES))).__exit__()
+    await exported(log, tmp_path)
+    await exported(log, tmp_path / "other")
+    assert as_set(rows_of(tmp_path)) == as_set(rows_of(tmp_path / "other"))
+
+
+async def test_the_order_in_which_partitions_are_read_makes_no_difference(tmp_path: Path) -> None:
+    records = [record for record in recorded()._records if record.topic in (AUDIT, CONNECTIONS)]
+    await exported(RecordedLog(records), tmp_path / "one", tables=USUAL)
+    backwards = sorted(records, key=lambda record: (-record.partition, record.offset))
+    await exported(RecordedLog(backwards), tmp_path / "other", tables=USUAL, batch_records=40)
+    assert as_set(rows_of(tmp_path / "one")) == as_set(rows_of(tmp_path / "other"))
 
 
 async def test_parquet_and_json_lines_hold_the_same_rows(tmp_path: Path) -> None:
