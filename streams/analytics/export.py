@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from schemas.envelope import rfc3339
+from schemas.topics import AUDIT
 from streams.analytics.folder import Choice, Folder
 from streams.analytics.formats import ExportError, Writer, writer_of
 from streams.core.analytics.decided import NoRecord, Row
-from streams.core.analytics.rows import is_audit, rows_of_decision, rows_of_fact, topics_of
+from streams.core.analytics.rows import rows_of_decision, rows_of_fact, topics_of
 from streams.kafka_options import KafkaOptions
 from streams.ports import InputRecord
 from streams.readers import Offsets, ReadError, end_offsets, first_offsets, read_all
@@ -140,7 +141,7 @@ class _Batch:
 
     def _found(self, raw: InputRecord) -> list[tuple[str, Row]]:
         tables = self._choice.tables
-        if not is_audit(raw.topic):
+        if raw.topic != AUDIT:
             return list(rows_of_fact(raw.topic, raw.partition, raw.offset, raw.headers, raw.value, tables))
         try:
             return list(rows_of_decision(raw.partition, raw.offset, raw.value or b"", tables, self._folder.places))

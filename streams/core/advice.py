@@ -25,6 +25,8 @@ from streams.core.whatif import Side, Ticket
 MINUTE_MS = 60_000
 #: The holds that are tried, in minutes.
 CANDIDATES: tuple[int, ...] = (1, 2, 5, 10, 15, 30)
+#: How far the time goes on after the log's end: what is held there would have opened its ticket all the same.
+LONGEST_MS = CANDIDATES[-1] * MINUTE_MS
 #: The groups with the most tickets; the others stay as they are.
 MOST_GROUPS = 50
 #: A longer hold has to save this much more to be worth its wait: the shortest that reaches nine tenths of the most is advised.

@@ -13,6 +13,7 @@ from schemas.facts import AlertFact, AlertObserved, AlertTriggered
 from schemas.topics import AUDIT
 from streams.core.advice import (
     CANDIDATES,
+    LONGEST_MS,
     Advice,
     Condition,
     Group,
@@ -65,7 +66,9 @@ async def advise(
     """Try every hold on every condition, under the policy in ``document`` since then (epoch ms). Raises ``ReadError``."""
 
     async def compute(documents: Sequence[str]) -> list[Comparison]:
-        return await what_ifs(options, documents, since=since, progress=progress, processes=processes)
+        return await what_ifs(
+            options, documents, since=since, beyond_ms=LONGEST_MS, progress=progress, processes=processes
+        )
 
     [base] = await compute([document])
     wanted = {uid_of(ticket) for ticket in base.draft.tickets.values()}
@@ -117,7 +120,7 @@ async def _conditions(options: KafkaOptions, wanted: set[str]) -> dict[str, Cond
 
 
 def take_condition(found: dict[str, Condition], wanted: set[str], value: bytes) -> None:
-    """What one audit record says of the condition of an alert that is wanted; a name that comes later counts too."""
+    """What one audit record says of the condition of an alert that is wanted, where nothing was said before."""
     record = orjson.loads(value)
     model = _SIGHTINGS.get(record["fact"]["headers"].get("ce_type", ""))
     if model is None:

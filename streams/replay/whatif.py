@@ -41,15 +41,20 @@ async def what_ifs(
     documents: Sequence[str],
     *,
     since: int,
+    beyond_ms: int = 0,
     progress: Callable[[int, int], None] = lambda done, total: None,
     processes: int | None = None,
 ) -> list[Comparison]:
-    """``what_if`` for several drafts side by side, with one reading of the log; in their order."""
+    """``what_if`` for several drafts side by side, with one reading of the log; in their order.
+
+    ``beyond_ms``: how long nothing more happens after the log's end but due times that pass, so that what is held there is
+    decided as if its alert went on.
+    """
     ends, begin = await end_offsets(options, AUDIT), await first_offsets(options, AUDIT)
     # The log is read twice: first for the due times that really passed.
     total = 2 * sum(end - begin[place] for place, end in ends.items())
     parts = await over_partitions(
-        WhatIfPartition(options, tuple(documents), since),
+        WhatIfPartition(options, tuple(documents), since, beyond_ms),
         sorted(partition for _, partition in ends),
         records=total,
         progress=lambda done: progress(done, total),
@@ -84,6 +89,7 @@ class WhatIfPartition:
     options: KafkaOptions
     documents: tuple[str, ...]
     since: int
+    beyond_ms: int = 0
 
     async def __call__(self, partition: int, tell: Tell) -> list[Comparison]:
         """Fold what was recorded before, then decide the rest anew under each draft."""
@@ -115,7 +121,7 @@ class WhatIfPartition:
             gathered.append(record)
         if gathered:
             feed(gathered)
-        return [simulation.finish(last) for simulation in simulations]
+        return [simulation.finish(last + self.beyond_ms) for simulation in simulations]
 
     async def _before(self, partition: int, tell: Tell) -> tuple[dict[bytes, bytes], set[TimerName], int | None, int]:
         """The state at the draft's instant, the due times that passed since, where the log goes on, how many were read."""

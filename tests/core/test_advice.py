@@ -10,7 +10,7 @@ import orjson
 from schemas.audit import AuditRecord
 from schemas.facts import TimerFired
 from streams.cli.advising import as_data, lines
-from streams.core.advice import CANDIDATES, Advice, Condition, Group, condition_of, draft, groups, uid_of
+from streams.core.advice import CANDIDATES, LONGEST_MS, Advice, Condition, Group, condition_of, draft, groups, uid_of
 from streams.core.policy.policy import parse_policy
 from streams.core.rebuild import Rebuilder
 from streams.core.verify import event_of
@@ -56,7 +56,7 @@ def compared(scene: Scene, document: str) -> Comparison:
     simulation = Simulation(state=rebuilder.documents(), document=document, passed=passed, at=START)
     for _, group in groupby(later, key=lambda record: (record.fact.topic, record.fact.offset)):
         simulation.feed(list(group))
-    return simulation.finish(scene.now)
+    return simulation.finish(scene.now + LONGEST_MS)
 
 
 def advice_on(scene: Scene, document: str) -> Advised:
@@ -176,6 +176,14 @@ def test_a_hold_that_only_moves_a_ticket_to_the_next_alert_saves_none() -> None:
     scene.when(reset(25, uid=uid(1), at=scene.now)).later(60 * MINUTE)
     [one] = advice_on(scene, policy(1).document).advice
     assert [(trial.saved, trial.instead, trial.net) for trial in one.trials][2] == (1, 1, 0)
+    assert one.best is None
+
+
+def test_an_alert_that_is_active_when_the_log_ends_is_not_counted_as_saved() -> None:
+    scene = incidents()
+    scene.when(triggered(10, uid=uid(1), at=scene.now, **CPU)).settle("CreateTicket")
+    [one] = advice_on(scene, policy(1).document).advice
+    assert [trial.saved for trial in one.trials] == [0] * len(CANDIDATES)
     assert one.best is None
 
 

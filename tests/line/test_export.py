@@ -60,13 +60,13 @@ def test_an_export_that_is_killed_while_it_follows_holds_every_row_once(system: 
 
 def test_a_hold_that_would_have_saved_a_ticket_is_advised_and_the_rule_to_paste_does_save_it(system: System) -> None:
     system.publish(system.policy())
-    system.silence(2)
+    system.silence(1)
     begin = rfc3339(round(time.time() * 1000))
     uid = system.alert(system.take()[0], sourceType="CONDITION_AGENT_MEMORY")
     [ticket] = system.opened(uid)
     system.clear(uid)
     system.completed(ticket)
-    system.silence(2)
+    system.silence(1)
     said = system.lockstep("advise", "--since", begin)
     assert said.code == 2, said
     assert "all of it together: 0 tickets instead of 1, 2 calls fewer; none later" in said.out
@@ -75,9 +75,5 @@ def test_a_hold_that_would_have_saved_a_ticket_is_advised_and_the_rule_to_paste_
     policy = system.policy()
     draft = system.folder / "advised.yaml"
     draft.write_text(yaml.safe_dump({**policy, "rules": [*policy["rules"][:-1], rule, policy["rules"][-1]]}))
-    assert system.lockstep("policy", "check", str(draft)).code == 0
     changes = system.lockstep("whatif", "--policy", str(draft), "--since", begin, "--json").json()["changes"]
     assert [(change["external_id"], change["what"]) for change in changes] == [(ticket["externalID"], "not opened")]
-    nothing = system.lockstep("advise", "--since", rfc3339(round(time.time() * 1000)))
-    assert nothing.code == 0
-    assert "there is nothing to advise on" in nothing.out

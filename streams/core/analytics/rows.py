@@ -8,7 +8,7 @@ import orjson
 
 from schemas.envelope import DecodeError, Envelope
 from schemas.tables import TABLES
-from schemas.topics import AUDIT, CONNECTIONS
+from schemas.topics import CONNECTIONS
 from streams.core.analytics.alerts import alerts, incidents
 from streams.core.analytics.decided import Decided, Row, decided, happened_at
 from streams.core.analytics.places import Places
@@ -116,8 +116,3 @@ def _fact(topic: str, partition: int, offset: int, envelope: Envelope, content: 
         "organization_id": where.get("organization_id"),
         "device_id": int(envelope.key) if device is None and envelope.key.isdigit() else device,
     }
-
-
-def is_audit(topic: str) -> bool:
-    """Whether the records of a topic are decisions; all others that are exported are facts."""
-    return topic == AUDIT
