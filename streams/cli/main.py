@@ -22,6 +22,8 @@ VERBS = {
     **dict.fromkeys(("up", "run", "sandbox", "demo"), "running"),
     **dict.fromkeys(("status", "explain", "audit", "topics"), "observe"),
     **dict.fromkeys(("rebuild", "whatif"), "replaying"),
+    "export": "exporting",
+    "advise": "advising",
     "parked": "parked",
     **dict.fromkeys(("pause", "resume"), "work"),
     "policy": "policy",
@@ -36,7 +38,6 @@ NOT_YET = {
     "shadow": "predicting beside another connector",
     "resync": "reading both vendors anew",
     "reconcile": "comparing log, NinjaOne and Autotask",
-    "export": "audit and facts as files",
 }
 
 #: Errors whose text is written for the person at the terminal. By name: only a module that is loaded can have raised.
@@ -56,6 +57,7 @@ ONE_LINERS = (
     ("streams.roles.connectors", "ReceiverError"),
     ("streams.roles.connectors", "SideError"),
     ("streams.connection_watch", "WatchError"),
+    ("streams.analytics.formats", "ExportError"),
     ("streams.delivery.fatal", "StartRefused"),
     ("streams.drill.schedule", "ScheduleError"),
     ("connectors.autotask.client", "AccessError"),

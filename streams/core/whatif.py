@@ -19,7 +19,7 @@ from schemas.audit import AuditedFact, AuditRecord
 from schemas.commands import COMMANDS, Command, CompleteTicket, CreateTicket, ReopenTicket, ResetAlert, WithdrawCommand
 from schemas.envelope import Envelope
 from schemas.events import Event
-from schemas.facts import CommandSettled, Fact, PolicyPublished, TicketObserved, TimerFired
+from schemas.facts import CommandSettled, Fact, PolicyPublished, TicketNoteObserved, TicketObserved, TimerFired
 from schemas.identity import derived_id
 from streams.core import documents, incidents
 from streams.core.decision import Issued
@@ -39,11 +39,15 @@ TimerName = tuple[str, str, int]
 
 @dataclass(frozen=True, slots=True)
 class Ticket:
-    """A ticket that was opened, as its command said: ``fields`` are those that rules choose, ``rule`` the one that did."""
+    """A ticket that was opened, as its command said: ``fields`` are those that rules choose, ``rule`` the one that did.
+
+    ``ordered_at`` is when (epoch ms); of a command that was given again, the first time.
+    """
 
     external_id: str
     rule: str | None
     fields: dict[str, Any]
+    ordered_at: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +77,8 @@ class Side:
     calls: Counter[str] = field(default_factory=Counter)
     creating: dict[str, str] = field(default_factory=dict)
 
-    def gave(self, identity: str, command: Command, rule: str | None) -> None:
-        """A command was given, under this id."""
+    def gave(self, identity: str, command: Command, rule: str | None, at: int) -> None:
+        """A command was given, under this id, at an instant (epoch ms)."""
         vendor, calls = calls_of(command)
         if calls:
             self.commands[type(command).__name__] += 1
@@ -82,7 +86,9 @@ class Side:
         if isinstance(command, CreateTicket):
             self.creating[identity] = command.external_id
             chosen = {name: getattr(command, name) for name in _COMPARED}
-            self.tickets[command.external_id] = Ticket(command.external_id, rule, chosen)
+            before = self.tickets.get(command.external_id)
+            first = before.ordered_at if before is not None else at
+            self.tickets[command.external_id] = Ticket(command.external_id, rule, chosen, first)
 
     def settled(self, fact: CommandSettled) -> None:
         """A create that came to nothing opened no ticket."""
@@ -150,15 +156,14 @@ class Simulation:
         for record in records:
             for command in record.commands:
                 if command.type in _MODELS:
-                    self.live.gave(
-                        command.id, _MODELS[command.type].from_json(command.value), record.decision.get("rule")
-                    )
+                    meant = _MODELS[command.type].from_json(command.value)
+                    self.live.gave(command.id, meant, record.decision.get("rule"), event.envelope.recorded)
         if isinstance(event.data, CommandSettled):
             self.live.settled(event.data)
         self._until(event.envelope.recorded)
         if isinstance(event.data, PolicyPublished) or self._is_of_no_ticket(event.data):
             return
-        self._take(decide(incidents.AGENT, event, fact, self._state), given, event.envelope.recorded)
+        self._take(decide(incidents.AGENT, self._of_draft(event), fact, self._state), given, event.envelope.recorded)
         if isinstance(event.data, CommandSettled):
             self.draft.settled(event.data)
 
@@ -173,6 +178,17 @@ class Simulation:
             return False
         body, _ = documents.read(self._state.get(fact.key.encode()))
         return fact.external_id not in body.get("incidents", {})
+
+    def _of_draft(self, event: Event[Fact]) -> Event[Fact]:
+        """What people did to a ticket, done to the one that only the draft opened for that incident, if it did."""
+        fact = event.data
+        if not isinstance(fact, TicketObserved | TicketNoteObserved) or fact.external_id is None:
+            return event
+        body, _ = documents.read(self._state.get(fact.key.encode()))
+        ticket = body.get("incidents", {}).get(fact.external_id, {}).get("ticket", 0)
+        if ticket < _FIRST_TICKET:
+            return event
+        return Event(event.envelope, fact.model_copy(update={"ticket_id": ticket}))
 
     def _until(self, at: int) -> None:
         """Let the due times pass that only the draft has."""
@@ -198,7 +214,7 @@ class Simulation:
             self._note_timers(step.key)
             rule = orjson.loads(step.value)["decision"].get("rule") if step.commands else None
             for issued in step.commands:
-                self.draft.gave(issued.envelope.id, issued.command, rule)
+                self.draft.gave(issued.envelope.id, issued.command, rule, at)
         for step in steps:
             for issued in step.commands:
                 if issued.envelope.id not in given:

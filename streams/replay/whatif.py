@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,16 +32,39 @@ async def what_if(
     processes: int | None = None,
 ) -> Comparison:
     """What the policy in ``document`` (canonical JSON) would have come to since then (epoch ms). Raises ``ReadError``."""
+    [found] = await what_ifs(options, [document], since=since, progress=progress, processes=processes)
+    return found
+
+
+async def what_ifs(
+    options: KafkaOptions,
+    documents: Sequence[str],
+    *,
+    since: int,
+    beyond_ms: int = 0,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+    processes: int | None = None,
+) -> list[Comparison]:
+    """``what_if`` for several drafts side by side, with one reading of the log; in their order.
+
+    ``beyond_ms``: how long nothing more happens after the log's end but due times that pass, so that what is held there is
+    decided as if its alert went on.
+    """
     ends, begin = await end_offsets(options, AUDIT), await first_offsets(options, AUDIT)
     # The log is read twice: first for the due times that really passed.
     total = 2 * sum(end - begin[place] for place, end in ends.items())
     parts = await over_partitions(
-        WhatIfPartition(options, document, since),
+        WhatIfPartition(options, tuple(documents), since, beyond_ms),
         sorted(partition for _, partition in ends),
         records=total,
         progress=lambda done: progress(done, total),
         processes=processes,
     )
+    return [together([part[place] for part in parts]) for place in range(len(documents))]
+
+
+def together(parts: Sequence[Comparison]) -> Comparison:
+    """The comparison over all partitions."""
     return Comparison(
         facts=sum(part.facts for part in parts),
         live=_together([part.live for part in parts]),
@@ -64,13 +87,22 @@ class WhatIfPartition:
     """The job of one partition (``streams.replay.partitions``)."""
 
     options: KafkaOptions
-    document: str
+    documents: tuple[str, ...]
     since: int
+    beyond_ms: int = 0
 
-    async def __call__(self, partition: int, tell: Tell) -> Comparison:
-        """Fold what was recorded before, then decide the rest anew."""
+    async def __call__(self, partition: int, tell: Tell) -> list[Comparison]:
+        """Fold what was recorded before, then decide the rest anew under each draft."""
         state, passed, start, seen = await self._before(partition, tell)
-        simulation = Simulation(state=state, document=self.document, passed=passed, at=self.since)
+        simulations = [
+            Simulation(state=dict(state), document=document, passed=passed, at=self.since)
+            for document in self.documents
+        ]
+
+        def feed(records: list[AuditRecord]) -> None:
+            for simulation in simulations:
+                simulation.feed(records)
+
         last = self.since
         gathered: list[AuditRecord] = []
         async for offset, value in _values(self.options, partition):
@@ -84,12 +116,12 @@ class WhatIfPartition:
                 continue
             last = max(last, record.recorded_at)
             if gathered and not same_place(gathered[0].fact, record.fact):
-                simulation.feed(gathered)
+                feed(gathered)
                 gathered = []
             gathered.append(record)
         if gathered:
-            simulation.feed(gathered)
-        return simulation.finish(last)
+            feed(gathered)
+        return [simulation.finish(last + self.beyond_ms) for simulation in simulations]
 
     async def _before(self, partition: int, tell: Tell) -> tuple[dict[bytes, bytes], set[TimerName], int | None, int]:
         """The state at the draft's instant, the due times that passed since, where the log goes on, how many were read."""

@@ -18,6 +18,8 @@ NEEDS_KAFKA = [
     "explain 17",
     "audit verify",
     "audit tail",
+    "export --to out",
+    "advise",
     "topics",
     "parked list",
     "parked held",

@@ -23,6 +23,14 @@ from tests.cli.terminal import LOCKSTEP, Terminal
         ("rebuild --as-of 99999999999d", "is no time"),
         ("whatif --policy x --since 2999-01-01", "'2999-01-01' is not in the past"),
         ("whatif", "missing option '--policy'"),
+        ("export", "missing option '--to'"),
+        (
+            "export --to out --table ticket",
+            "'ticket' is not one of 'alerts', 'incidents', 'tickets', 'commands', 'calls'",
+        ),
+        ("export --to out --format csv", "'csv' is not one of 'jsonl', 'parquet'"),
+        ("export --to out --organization Nordwind", "'Nordwind' is not a valid integer range"),
+        ("advise --since tomorrow", "'tomorrow' is no time; write it like 2026-11-28T09:30:00Z or 7d"),
         ("run console", "'run console' is not available yet"),
         ("run nobody", "'nobody' is not one of 'connectors', 'worker', 'executor'"),
         ("connect", "missing argument '{ninjaone|autotask}'. Choose from: ninjaone, autotask"),
@@ -59,7 +67,7 @@ def test_no_verb_shows_the_verbs_and_is_wrong_usage(terminal: Terminal, argument
 
 
 def test_every_verb_of_the_design_is_there_or_said_to_be_coming(terminal: Terminal) -> None:
-    verbs = """demo up run sandbox init check test status explain audit rebuild whatif shadow resync reconcile export
+    verbs = """demo up run sandbox init check test status explain audit rebuild whatif shadow resync reconcile export advise
                parked topics policy drill doctor erase setup send-test-alert connect disconnect pause resume"""
     assert set(verbs.split()) == {*main.VERBS, *(verb for verb in main.NOT_YET if " " not in verb)}
     told = terminal.run("--help")

@@ -117,6 +117,16 @@ def test_what_a_technician_did_to_a_ticket_that_the_draft_does_not_open_is_left_
     assert found.live.calls == {"autotask": 1, "ninjaone": 1}
 
 
+def test_a_technicians_completion_counts_for_the_ticket_that_the_draft_opens_later() -> None:
+    scene = incidents(triggered()).settle("CreateTicket").later(10 * MINUTE)
+    scene.when(seen(START + 10 * MINUTE, completed=True)).settle("ResetAlert").when(reset(at=scene.now))
+    found = compared(scene, document(**lasting("1m")))
+    assert found.changes() == []
+    assert found.draft.commands == {"CreateTicket": 1, "ResetAlert": 1}
+    [live], [draft] = found.live.tickets.values(), found.draft.tickets.values()
+    assert draft.ordered_at - live.ordered_at == MINUTE
+
+
 def test_policies_that_came_into_force_later_do_not_replace_the_draft() -> None:
     scene = incidents().when(policy(2, **lasting("5m"))).when(triggered()).later(MINUTE).when(reset())
     assert [change.what for change in compared(scene, document()).changes()] == ["opened"]

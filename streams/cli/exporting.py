@@ -1,0 +1,121 @@
+"""``lockstep export``: the log as tables in files, for whoever analyses."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+import click
+
+from schemas.tables import TABLES, USUAL
+from streams.analytics.export import BATCH_RECORDS, Exported, KafkaSource, export, follow
+from streams.analytics.folder import Choice, Folder
+from streams.analytics.formats import FORMATS, Format, writer_of
+from streams.cli.base import FINDING, common, run, say, say_error, say_json, settings_of
+from streams.cli.progress import Progress
+from streams.cli.replaying import Instant
+from streams.cli.running import stop_on_signals
+from streams.wiring import kafka_options
+
+
+@click.command("export")
+@click.option(
+    "--to",
+    "target",
+    required=True,
+    type=click.Path(path_type=Path, file_okay=False),
+    help="The folder; made if missing.",
+)
+@click.option("--format", "kind", type=click.Choice(FORMATS), default="jsonl", show_default=True)
+@click.option(
+    "--table", "tables", multiple=True, type=click.Choice(list(TABLES)), help="Only this table; may be given again."
+)
+@click.option("--since", type=Instant(), help="Leave out what was decided before (2026-11-28 or 30d).")
+@click.option("--organization", type=click.IntRange(1), help="Only this NinjaOne organization (its id).")
+@click.option("--device", type=click.IntRange(1), help="Only this NinjaOne device (its id).")
+@click.option("--follow", "following", is_flag=True, help="Go on with what comes, until Ctrl-C or SIGTERM.")
+@click.option(
+    "--every",
+    type=click.FloatRange(0.1),
+    default=60.0,
+    show_default=True,
+    help="Seconds between two looks with --follow.",
+)
+@click.option(
+    "--batch-records",
+    type=click.IntRange(1),
+    default=BATCH_RECORDS,
+    show_default=True,
+    help="Records per batch of files.",
+)
+@common
+def export_(
+    config: Path | None,
+    as_json: bool,
+    target: Path,
+    kind: Format,
+    tables: tuple[str, ...],
+    since: int | None,
+    organization: int | None,
+    device: int | None,
+    following: bool,
+    every: float,
+    batch_records: int,
+) -> int:
+    """Write the log as flat tables to files, by table and day: docs/analytics.md has the columns.
+
+    Run again it goes on where the folder stands: the same rows however often, and whatever interrupted it.
+    """
+    # In the order of the catalogue, whatever the order of the options.
+    wanted = tuple(name for name in TABLES if name in (tables or USUAL))
+    choice = Choice(format=kind, tables=wanted, since=since, organization=organization, device=device)
+    # Says what to install before anything else is done.
+    writer_of(kind)
+
+    async def main() -> Exported:
+        source = KafkaSource(await kafka_options(settings_of(config)))
+        with Folder.open(target, choice) as folder, stop_on_signals() as stop:
+            with Progress("records") as progress:
+                found = await export(source, folder, batch_records=batch_records, progress=progress, stop=stop)
+            _tell(found, folder, as_json, stopped=stop.is_set())
+            if following and not stop.is_set():
+                say_error(f"following; a look every {timedelta(seconds=every)}, SIGTERM or Ctrl-C ends it")
+
+                def told(more: Exported) -> None:
+                    if more.records:
+                        _tell(more, folder, as_json)
+
+                await follow(
+                    source, folder, stop=stop, every=every, batch_records=batch_records, told=told, trouble=say_error
+                )
+            return found
+
+    return FINDING if run(main()).missed else 0
+
+
+def _tell(found: Exported, folder: Folder, as_json: bool, stopped: bool = False) -> None:
+    total = dict(folder.manifest.rows)
+    if as_json:
+        say_json(
+            {
+                "folder": str(folder.path),
+                "records": found.records,
+                "rows": dict(found.rows),
+                "rows_in_all": total,
+                "missed": found.missed,
+                "complete": not stopped,
+            }
+        )
+    else:
+        new = ", ".join(f"{count} {name}" for name, count in found.rows.items() if count) or "nothing new"
+        say(f"{folder.path}: {new} from {found.records} records; {sum(total.values())} rows in all")
+        if stopped:
+            say(f"stopped before the end; run it again to go on in {folder.path}")
+    if found.missed:
+        say_error(
+            f"{found.missed} records were removed by retention before they were exported: "
+            "export more often, or set kafka.retention_days higher"
+        )
+
+
+COMMANDS = [export_]
