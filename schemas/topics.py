@@ -63,8 +63,8 @@ def _facts(name: str, holds: str) -> Topic:
 CATALOGUE: tuple[Topic, ...] = (
     _facts(NINJAONE_ALERTS, "AlertTriggered, AlertObserved, AlertAcknowledged"),
     _facts(NINJAONE_RESETS, "AlertReset, AlertGone"),
-    _facts(NINJAONE_DEVICES, "DeviceObserved, DeviceRemoved"),
-    _facts(AUTOTASK_TICKETS, "TicketObserved, TicketNoteObserved"),
+    _facts(NINJAONE_DEVICES, "DeviceObserved, DeviceRemoved, DriftObserved about an item"),
+    _facts(AUTOTASK_TICKETS, "TicketObserved, TicketNoteObserved, DriftObserved about a ticket"),
     _facts(OUTCOMES, "CommandSettled"),
     _facts(TIMERS, "TimerFired"),
     _facts(CONTROL, "PolicyPublished, CompaniesObserved, OrganizationsObserved, ConnectionChanged, ParkedRetried, ..."),

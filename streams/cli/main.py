@@ -22,6 +22,7 @@ VERBS = {
     **dict.fromkeys(("up", "run", "sandbox", "demo"), "running"),
     **dict.fromkeys(("status", "explain", "audit", "topics"), "observe"),
     **dict.fromkeys(("rebuild", "whatif"), "replaying"),
+    **dict.fromkeys(("resync", "reconcile"), "reconciling"),
     "parked": "parked",
     **dict.fromkeys(("pause", "resume"), "work"),
     "policy": "policy",
@@ -32,8 +33,6 @@ VERBS = {
 #: Verbs of the design that a later version brings: refused by name, so that nobody takes silence for success.
 NOT_YET = {
     "shadow": "predicting beside another connector",
-    "resync": "reading both vendors anew",
-    "reconcile": "comparing log, NinjaOne and Autotask",
     "export": "audit and facts as files",
     "doctor": "a look at the whole installation",
 }
@@ -57,6 +56,10 @@ ONE_LINERS = (
     ("streams.connection_watch", "WatchError"),
     ("streams.delivery.fatal", "StartRefused"),
     ("streams.drill.schedule", "ScheduleError"),
+    ("streams.reconciling.vendors_side", "ConnectionClosed"),
+    ("connectors.ninjaone.survey", "SurveyIncomplete"),
+    ("connectors.ports", "CallsSuspended"),
+    ("connectors.errors", "CallFailed"),
     ("connectors.autotask.client", "AccessError"),
     ("connectors.sandbox.remote", "SandboxAway"),
 )

@@ -1,0 +1,70 @@
+"""What a comparison is about: everything, one organization, or one device."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from schemas.identity import EXTERNAL_ID_PREFIX, device_key, key_of_external_id, organization_key
+from streams.core.drift.findings import LogSide, VendorSide
+from streams.core.whose import organizations_in
+from streams.reconciling.log_side import only
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """``organization`` and ``device`` are NinjaOne's ids; both ``None``: everything."""
+
+    organization: int | None = None
+    device: int | None = None
+
+    @property
+    def key(self) -> str | None:
+        """The key of the one device, if it is about one."""
+        return device_key(self.device) if self.device is not None else None
+
+    def of(self, log: LogSide, seen: VendorSide) -> tuple[LogSide, VendorSide]:
+        """Both sides without what it is not about."""
+        if self.organization is None and self.device is None:
+            return log, seen
+        keys = self._keys(log, seen)
+        owned = {
+            incident["ticket"]
+            for key in keys
+            for incident in log.incidents.get(key, {}).get("incidents", {}).values()
+            if "ticket" in incident
+        }
+        items = {log.devices[key]["item"]["id"] for key in keys & log.devices.keys() if "item" in log.devices[key]}
+        numbers = {f"{EXTERNAL_ID_PREFIX}{key}" for key in keys}
+        return only(log, keys, self.organization), replace(
+            seen,
+            alerts={uid: alert for uid, alert in seen.alerts.items() if alert.key in keys},
+            devices={key: device for key, device in seen.devices.items() if key in keys},
+            tickets={
+                number: ticket
+                for number, ticket in seen.tickets.items()
+                if number in owned or key_of_external_id(ticket.external_id) in keys
+            },
+            deleted=seen.deleted & owned,
+            items={
+                number: item
+                for number, item in seen.items.items()
+                if number in items or item.reference_number in numbers
+            },
+        )
+
+    def _keys(self, log: LogSide, seen: VendorSide) -> frozenset[str]:
+        if self.device is not None:
+            key = device_key(self.device)
+            inside = self.organization is None or self._is_here(key, log, seen)
+            return frozenset({key}) if inside else frozenset()
+        named = {key for key, device in seen.devices.items() if device.organization_id == self.organization}
+        named |= {alert.key for alert in seen.alerts.values() if alert.organization_id == self.organization}
+        for bodies in (log.incidents, log.devices):
+            named |= {key for key, body in bodies.items() if self.organization in organizations_in(body)}
+        return frozenset({*named, organization_key(self.organization or 0)})
+
+    def _is_here(self, key: str, log: LogSide, seen: VendorSide) -> bool:
+        device = seen.devices.get(key)
+        if device is not None:
+            return device.organization_id == self.organization
+        return any(self.organization in organizations_in(side.get(key, {})) for side in (log.incidents, log.devices))
