@@ -57,6 +57,7 @@ ONE_LINERS = (
     ("streams.delivery.fatal", "StartRefused"),
     ("streams.drill.schedule", "ScheduleError"),
     ("streams.reconciling.vendors_side", "ConnectionClosed"),
+    ("streams.reconciling.scope", "UnknownScope"),
     ("connectors.ninjaone.survey", "SurveyIncomplete"),
     ("connectors.ports", "CallsSuspended"),
     ("connectors.errors", "CallFailed"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -28,6 +29,7 @@ class Known:
 
     log: LogSide
     contexts: dict[str, Context]
+    organizations: Mapping[int, str]
 
     @property
     def last_user_wanted(self) -> bool:
@@ -84,7 +86,7 @@ class LogReader:
             untold=await _untold(self._options),
             asked=self._asked,
         )
-        return Known(log, contexts)
+        return Known(log, contexts, dict(told.organizations))
 
 
 def _unasked(incidents: dict[str, dict[str, Any]], asked: dict[str, CreateTicket]) -> bool:

@@ -15,12 +15,13 @@ from streams.kafka_options import KafkaOptions
 from streams.log import KafkaLog
 from streams.reconciling.awaiting import Followed, follow, places
 from streams.reconciling.log_side import Known, LogReader
-from streams.reconciling.scope import Scope
+from streams.reconciling.scope import Scope, UnknownScope
 from streams.reconciling.vendors_side import Look, Vendors, look, published_as
 from streams.settings import Settings
 
-#: A repair may need a second one: what is told of a ticket may show that a decision is needed.
-ROUNDS = 3
+#: A repair may need another one: what is told of a ticket may show that a decision is needed, and of one incident or device one
+#: command is under way at a time.
+ROUNDS = 5
 
 Step = Callable[[str], None]
 Progress = Callable[[int, int], None]
@@ -68,7 +69,7 @@ class Reconciler:
     async def run(self, *, repair: bool) -> Reconciled:
         """Compare, and mend if wanted.
 
-        Raises ``ConnectionClosed``, ``CallFailed``, ``CallsSuspended``, ``SurveyIncomplete``, ``ReadError``, ``LogError``.
+        Raises ``ConnectionClosed``, ``CallFailed``, ``CallsSuspended``, ``SurveyIncomplete``, ``UnknownScope``, ``ReadError``, ``LogError``.
         """
         reader = LogReader(self.options)
         known = await reader.read()
@@ -93,6 +94,9 @@ class Reconciler:
         """Both vendors, then the log as it is after that: what settled meanwhile is no difference."""
         seen = await look(vendors, known, key=self.scope.key, now=self.clock.now, step=self.step)
         after = await reader.read()
+        wrong = self.scope.unknown(after.log, seen.side, after.organizations)
+        if wrong is not None:
+            raise UnknownScope(wrong)
         return seen, compare(*self.scope.of(after.log, seen.side))
 
     async def _mend(self, reader: LogReader, vendors: Vendors, seen: Look, judged: list[Judged]) -> Comparison:

@@ -18,7 +18,7 @@ from streams.kafka_options import KafkaOptions
 from streams.log import KafkaLog
 from streams.reconciling.awaiting import Followed, follow, places
 from streams.reconciling.log_side import LogReader
-from streams.reconciling.scope import Scope
+from streams.reconciling.scope import Scope, UnknownScope
 from streams.reconciling.vendors_side import Look, Vendors, drift_told, look, published_as, ticket_fact
 from streams.settings import Settings
 
@@ -53,11 +53,14 @@ async def resync(
 ) -> Resynced:
     """Read, publish, and wait for so many seconds at most until all is decided and carried out.
 
-    Raises ``ConnectionClosed``, ``CallFailed``, ``CallsSuspended``, ``SurveyIncomplete``, ``ReadError``, ``LogError``.
+    Raises ``ConnectionClosed``, ``CallFailed``, ``CallsSuspended``, ``SurveyIncomplete``, ``UnknownScope``, ``ReadError``, ``LogError``.
     """
     known = await LogReader(options).read()
     async with Vendors.opened(settings, config, options, log, now=clock.now, known=known) as vendors:
         seen = await look(vendors, known, key=scope.key, now=clock.now, step=step)
+        wrong = scope.unknown(known.log, seen.side, known.organizations)
+        if wrong is not None:
+            raise UnknownScope(wrong)
         publications = await _everything(vendors, known.log, seen, scope)
     start = await places(options)
     found = Resynced()

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from schemas.identity import EXTERNAL_ID_PREFIX, device_key, key_of_external_id, organization_key
 from streams.core.drift.findings import LogSide, VendorSide
 from streams.core.whose import organizations_in
+from streams.policy_known import meant
 from streams.reconciling.log_side import only
+
+
+class UnknownScope(ValueError):
+    """There is no such organization or device; one line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +27,14 @@ class Scope:
     def key(self) -> str | None:
         """The key of the one device, if it is about one."""
         return device_key(self.device) if self.device is not None else None
+
+    def unknown(self, log: LogSide, seen: VendorSide, organizations: Mapping[int, str]) -> str | None:
+        """What is wrong with it, in one line: nobody knows such an organization or device."""
+        if self.organization is not None and self.organization not in organizations:
+            return f"NinjaOne has no organization {self.organization}; {meant(organizations, self.organization)}"
+        if self.key is None or self.key in {*seen.devices, *seen.pending, *log.devices, *log.incidents}:
+            return None
+        return f"neither NinjaOne nor the log knows a device {self.device}; give the id that its address in NinjaOne ends with"
 
     def of(self, log: LogSide, seen: VendorSide) -> tuple[LogSide, VendorSide]:
         """Both sides without what it is not about."""

@@ -19,7 +19,7 @@ from tests.cli.terminal import LOCKSTEP, Terminal
         ("xyzzy", "there are init, test, connect"),
         ("shadow", "'shadow' (predicting beside another connector) is not available yet"),
         ("rebuild --as-of yesterday", "'yesterday' is no time; write it like 2026-11-28T09:30:00Z or 7d"),
-        ("--json reconcile --repair", "not available yet"),
+        ("--json reconcile --class missed-clse", "'missed-clse' is no class; there are missed-open, missed-close"),
         ("rebuild --as-of 99999999999d", "is no time"),
         ("whatif --policy x --since 2999-01-01", "'2999-01-01' is not in the past"),
         ("whatif", "missing option '--policy'"),

@@ -24,6 +24,8 @@ def compare_tickets(log: LogSide, seen: VendorSide, found: Comparison) -> None:
         if not ticket.is_complete:
             found.open_tickets += 1
             _Look(log, seen, found, ticket, owners.get(ticket.id)).judge()
+        elif ticket.id in owners:
+            _completed(log.incidents[owners[ticket.id][0]], *owners[ticket.id], ticket, found)
     for number in sorted(seen.deleted & owners.keys()):
         key, name = owners[number]
         _deleted(log.incidents[key], key, name, number, seen, found)
@@ -100,8 +102,8 @@ class _Look:
         if company is not None and self.ticket.company_id != company:
             fields.append("companyID")
         item = asked.configuration_item_id if asked is not None else None
-        today = self.body.get("item") or {}
-        if item is not None and self.ticket.configuration_item_id not in (item, today.get("id")):
+        today = self.body.get("item", {}).get("id", item)
+        if item is not None and self.ticket.configuration_item_id not in (item, today):
             fields.append("configurationItemID")
         if fields:
             line = f"ticket {self.number} was changed where it is ours: {', '.join(fields)}"
@@ -187,6 +189,26 @@ def _why_open(incident: Incident) -> str:
     if "left" in incident:
         return str(incident["left"])
     return "ReopenedByTechnician"
+
+
+def _completed(body: Body, key: str, name: str, ticket: Ticket, found: Comparison) -> None:
+    """A complete ticket whose incident the log takes for open, and whose alerts are no drift of their own (a storm's, say)."""
+    incident = body["incidents"][name]
+    known = any(drift.ticket_id == ticket.id for drift in found.drifts)
+    if "ended" in incident or "parked" in incident or known or under_way(body, name) is not None:
+        return
+    found.drifts.append(
+        Drift(
+            drift="MissedChange",
+            key=key,
+            organization_id=incident["organization"],
+            external_id=name,
+            ticket_id=ticket.id,
+            ticket_number=ticket.ticket_number,
+            what=f"ticket {ticket.ticket_number or ticket.id} was completed, and the log did not hear of that",
+            repairs=(Tell("ticket", str(ticket.id)),),
+        )
+    )
 
 
 def _deleted(body: Body, key: str, name: str, number: int, seen: VendorSide, found: Comparison) -> None:
