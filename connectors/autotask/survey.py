@@ -5,6 +5,7 @@ Reads only. A ticket or item that lost our mark is found by its id, which the lo
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import TypeVar
 
@@ -13,6 +14,7 @@ from connectors.autotask.budget import BudgetReader
 from connectors.autotask.client import AutotaskClient, Filter, any_of, condition, eq
 from connectors.autotask.items import ENTITY, Items
 from connectors.autotask.metadata import Metadata
+from connectors.autotask.names import NameRefused
 from connectors.autotask.observation import POLLED_FIELDS, publication
 from connectors.ports import Publication
 from schemas.autotask import ConfigurationItem, Ticket, Wire
@@ -82,12 +84,17 @@ class AutotaskSurvey:
     async def foreign(
         self, wanted: Mapping[str, UpsertConfigurationItem], items: Mapping[str, ConfigurationItem], step: Step
     ) -> dict[str, tuple[str, ...]]:
-        """What of each device's item differs from what was commanded, by key; those without a difference are left out."""
+        """What of each device's item differs from what was commanded, by key; those without a difference are left out.
+
+        So are those whose product or type the tenant does not have any more: the next write is parked for that, and says so.
+        """
         step("configuration items compared")
         found: dict[str, tuple[str, ...]] = {}
         for key, command in wanted.items():
-            if key in items and (names := await self._items.foreign(command, items[key])):
-                found[key] = tuple(names)
+            if key in items:
+                with contextlib.suppress(NameRefused):
+                    names = await self._items.foreign(command, items[key])
+                    found |= {key: tuple(names)} if names else {}
         return found
 
     async def _read(

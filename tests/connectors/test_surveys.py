@@ -69,6 +69,8 @@ async def test_what_differs_of_an_item_is_named_and_what_people_own_is_not(it: L
     changed = (await psa.items_of({number}, quiet))[number]
     found = await psa.foreign({DEVICE: upsert()}, {DEVICE: changed}, quiet)
     assert found == {DEVICE: ("referenceTitle", "NinjaOne Link")}
+    unknown = upsert(product="No Such Product")
+    assert await psa.foreign({DEVICE: unknown}, {DEVICE: changed}, quiet) == {}
 
 
 async def test_reading_stops_where_bulk_work_has_to_and_says_so(it: Lab) -> None:

@@ -138,6 +138,14 @@ def test_what_technicians_change_of_a_ticket_is_no_drift() -> None:
     assert compare(log_of(ticketed()), seen(alert_row(), tickets=(touched,))).drifts == []
 
 
+def test_an_alert_whose_place_the_list_tells_less_of_is_the_one_that_the_log_knows() -> None:
+    where = subject(device=None, location_id=31)
+    scene = incidents().when(triggered(subject=where), key="l31").settle("CreateTicket")
+    own = open_ticket(externalID="ls.l31." + UID_A.replace("-", ""))
+    found = compare(log_of(scene), seen(alert_row(key="o17"), tickets=(own,)))
+    assert (found.drifts, len(found.with_ticket)) == ([], 1)
+
+
 # --- apart
 
 

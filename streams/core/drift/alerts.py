@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from schemas.drift import DriftObserved
 from schemas.identity import IdentityError, external_id
 from streams.core.alerts import Alert, outlives
@@ -14,8 +16,10 @@ TEST_ALERT = "LOCKSTEP_TEST"
 
 def compare_alerts(log: LogSide, seen: VendorSide, found: Comparison) -> None:
     """Judge every alert that NinjaOne lists, then every one that only the log takes for active."""
-    for _, alert in sorted(seen.alerts.items()):
-        _listed(log, seen, found, alert)
+    # The list may tell less of a place than the activity did (an organization for a location): the log's word counts.
+    keys = {uid: key for key, body in log.incidents.items() for uid in body.get("alerts", {})}
+    for uid, alert in sorted(seen.alerts.items()):
+        _listed(log, seen, found, replace(alert, key=keys.get(uid, alert.key)))
     for key, body in sorted(log.incidents.items()):
         _not_listed(body, key, seen, found)
     found.active = len(seen.alerts)
@@ -30,8 +34,6 @@ def _listed(log: LogSide, seen: VendorSide, found: Comparison, listed: SeenAlert
         return _unknown(seen, found, listed, body)
     if alert.get("active"):
         return _active(seen, found, listed, body, alert)
-    if alert["disposition"] == "rejected":
-        return found.explain("alert", listed.uid, listed.key, alert["reason"], listed.organization_id)
     return _thought_over(seen, found, listed, body, alert)
 
 
@@ -75,8 +77,6 @@ def _active(seen: VendorSide, found: Comparison, listed: SeenAlert, body: Body, 
     command = under_way(body, name)
     if command is not None:
         return explain(f"Waiting:{command}")
-    if "parked" in incident:
-        return explain(incident["parked"]["reason"])
     number = incident.get("ticket")
     ticket = seen.tickets.get(number) if number is not None else None
     if ticket is not None and not ticket.is_complete:
