@@ -78,22 +78,24 @@ async def _everything(vendors: Vendors, whole: LogSide, seen: Look, scope: Scope
     """All that was seen, as facts, by what it is about; the ends before the beginnings, as they may belong together."""
     log, side = scope.of(whole, seen.side)
     told: dict[str, list[Publication]] = {"alerts over": [], "devices gone": [], "items apart": []}
+    alerts = {uid: seen.ninjaone.alerts[uid] for uid in side.alerts}
     for drift in compare(log, side).drifts:
         for repair in drift.repairs:
-            kind = (
-                {"gone": "alerts over", "removed": "devices gone"}.get(repair.kind)
-                if isinstance(repair, Tell)
-                else None
-            )
-            if not isinstance(repair, Tell) and repair.external_id is None:
-                told["items apart"].append(drift_told(repair))
-            elif kind is not None:
-                publication = await published_as(repair, drift.key, drift.organization_id, vendors, seen)
-                told[kind] += [publication] if publication is not None else []
+            if not isinstance(repair, Tell):
+                told["items apart"] += [drift_told(repair)] if repair.external_id is None else []
+                continue
+            publication = await published_as(repair, drift.key, drift.organization_id, vendors, seen)
+            if publication is None or repair.kind in ("ticket", "device"):
+                continue
+            if repair.kind == "alert":
+                # As its drift tells it: raised when it was seen, or with the ticket that it has.
+                alerts[repair.of] = publication
+            else:
+                told["alerts over" if repair.kind == "gone" else "devices gone"].append(publication)
     tickets = [fact for _, ticket in sorted(side.tickets.items()) if (fact := ticket_fact(ticket, seen)) is not None]
     return {
         "devices": [seen.ninjaone.devices[key] for key in sorted(side.devices)],
         **told,
-        "alerts": [seen.ninjaone.alerts[uid] for uid in sorted(side.alerts)],
+        "alerts": [alerts[uid] for uid in sorted(alerts)],
         "tickets": tickets,
     }

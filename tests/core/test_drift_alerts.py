@@ -35,6 +35,7 @@ from tests.core.spec import (
     ticket,
     triggered,
 )
+from tests.core.storm_world import World, storm_policy
 
 
 def ticketed(**parts: Any) -> Scene:
@@ -116,6 +117,12 @@ def test_a_ticket_whose_completion_waits_or_was_refused_is_explained() -> None:
     assert explained(log_of(scene), seen(tickets=(open_ticket(),))) == {"ticket": "RequiredField"}
 
 
+def test_the_ticket_of_an_incident_that_was_given_up_is_explained() -> None:
+    scene = ticketed().when(reset()).settle("CompleteTicket", "Rejected", reason="RequiredField")
+    scene.when(ParkedDismissed(selection=Selection(everything=True), actor="eve", note="by hand"))
+    assert explained(log_of(scene), seen(tickets=(open_ticket(),))) == {"ticket": "Dismissed"}
+
+
 def test_a_ticket_that_a_technician_reopened_is_explained() -> None:
     scene = over().when(ticket(START + 2 * HOUR))
     again = open_ticket(lastActivityDate="2026-11-24T05:00:00Z")
@@ -126,6 +133,29 @@ def test_an_alert_whose_reset_waits_is_explained() -> None:
     scene = ticketed().when(ticket(START + 1_800_000, completed=True))
     found = compare(log_of(scene), seen(alert_row(), tickets=(complete_ticket(),)))
     assert (found.drifts, found.reasons("alert")) == ([], {"Waiting:ResetAlert": 1})
+
+
+def test_an_alert_that_is_over_while_its_reset_waits_is_no_missed_close() -> None:
+    scene = ticketed().when(ticket(START + 1_800_000, completed=True))
+    assert compare(log_of(scene), seen(tickets=(complete_ticket(),))).drifts == []
+
+
+def test_the_alerts_of_a_storm_are_explained_and_so_is_its_ticket() -> None:
+    world = World(**storm_policy()).down(1, 2, 3).work()
+    (parent,) = world.parents
+    rows = [alert_row(uid, key=str(device)) for uid, (device, _) in world.active.items()]
+    own = open_ticket(parent.id, externalID=parent.command.external_id)
+    found = compare(log_of(world.incidents), seen(*rows, tickets=(own,)))
+    assert (found.drifts, found.reasons("alert"), found.reasons("ticket")) == ([], {"PartOfStorm": 3}, {"Storm": 1})
+
+
+def test_a_storms_ticket_that_was_completed_unheard_is_told() -> None:
+    world = World(**storm_policy()).down(1, 2, 3).work()
+    (parent,) = world.parents
+    rows = [alert_row(uid, key=str(device)) for uid, (device, _) in world.active.items()]
+    done = complete_ticket(parent.id, externalID=parent.command.external_id)
+    drift = one(compare(log_of(world.incidents), seen(*rows, tickets=(done,))))
+    assert (drift.drift, drift.repairs) == ("MissedChange", (Tell("ticket", str(parent.id)),))
 
 
 def test_somebody_elses_use_of_our_mark_is_none_of_ours() -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from schemas.commands import CompleteTicket, CreateTicket, ResetAlert, RestoreTicket, RetireConfigurationItem
 from schemas.drift import DriftObserved
+from schemas.facts import ParkedDismissed, Selection
 from streams.core.verify import Verifier
 from tests.core.drift_world import ASKED_AT, COMPANY
 from tests.core.spec import (
@@ -106,6 +107,12 @@ def test_what_is_no_drift_by_the_state_has_a_reason(scene: Scene, fact: DriftObs
 def test_a_ticket_whose_rule_never_completes_stays_open() -> None:
     scene = ticketed(**lifecycle(close_if="never")).when(ticket(START + 30_000, completed=True)).settle("ResetAlert")
     assert scene.when(of_ticket("MissedClose")).reasons == ["NeverCompleted"]
+
+
+def test_a_ticket_that_somebody_gave_up_stays_open() -> None:
+    scene = ticketed().when(reset()).settle("CompleteTicket", "Rejected", reason="RequiredField")
+    scene.when(ParkedDismissed(selection=Selection(everything=True), actor="eve", note="by hand"))
+    assert scene.when(of_ticket("MissedClose")).reasons == ["Dismissed"]
 
 
 def test_before_a_policy_nothing_is_mended() -> None:

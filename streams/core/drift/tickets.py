@@ -126,8 +126,6 @@ class _Look:
         if incident["ended"] == "Dismissed":
             return self.explain("Dismissed")
         at = self.ticket.last_activity_date or 0
-        if status_of(incident) == "reopened":
-            return self.explain("ReopenedByTechnician")
         if at > incident.get("open_seen", 0) and status_of({**incident, "open_seen": at}) == "reopened":
             return self.changed("somebody reopened it, and the log did not hear of that")
         line = f"ticket {self.number} is open although {self.name} is over ({incident['ended']})"

@@ -99,6 +99,8 @@ def _close(draft: Draft, context: Context, external_id: str, incident: Incident)
     """The incident is over and its ticket is open again, although nobody was seen to reopen it."""
     if "ended" not in incident or "parked" in incident:
         return draft.reason("IncidentIsOpen", external_id)
+    if incident["ended"] == "Dismissed":
+        return draft.reason("Dismissed", external_id)
     fact = speaker_of(incident)
     rule = rule_of(draft, context, fact)
     if rule.close_if == "never":
