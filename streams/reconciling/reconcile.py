@@ -82,7 +82,8 @@ class Reconciler:
                 self.step(f"{len(first.drifts)} differences; looking again in {self.grace:g} s whether they stay")
                 await asyncio.sleep(self.grace)
                 seen, last = await self._look(reader, vendors, await reader.read())
-                judged = [Judged(drift) for drift in last.confirmed(first.drifts) if self._wanted(drift)]
+                before = {drift.identity for drift in first.drifts}
+                judged = [Judged(one) for one in last.keep(lambda one: one.identity in before) if self._wanted(one)]
             if repair and judged:
                 last = await self._mend(reader, vendors, seen, judged)
             return Reconciled(judged, last)
@@ -102,9 +103,11 @@ class Reconciler:
     async def _mend(self, reader: LogReader, vendors: Vendors, seen: Look, judged: list[Judged]) -> Comparison:
         """Publish the repairs, wait for what they bring about, and compare again; a few times, if that goes on."""
         pending = [(one, one.drift) for one in judged]
+        known = [one.drift for one in judged]
         for place in range(ROUNDS):
             followed = await self._publish(vendors, seen, pending)
             seen, last = await self._look(reader, vendors, await reader.read())
+            last.keep(lambda drift: any(same_matter(one, drift) for one in known) or not self._wanted(drift))
             before, pending = pending, []
             for one, _ in before:
                 standing = [drift for drift in last.drifts if same_matter(one.drift, drift)]

@@ -11,6 +11,7 @@ from schemas.facts import ParkedDismissed, Selection
 from streams.core.drift.compare import compare
 from streams.core.drift.findings import Tell, told
 from tests.core.drift_world import (
+    adds_up,
     alert_row,
     complete_ticket,
     explained,
@@ -196,8 +197,10 @@ def test_an_alert_that_stands_though_it_was_told_as_over_counts_as_raised_when_i
 
 def test_an_open_ticket_whose_alerts_are_over_is_a_missed_close_once() -> None:
     log = log_of(ticketed().when(triggered(11, UID_B)).settle("AppendTicketNote"))
-    drift = one(compare(log, seen(tickets=(open_ticket(),))))
+    found = compare(log, seen(tickets=(open_ticket(),)))
+    drift = one(found)
     assert (drift.drift, drift.ticket_id, drift.uids) == ("MissedClose", 5001, (UID_B, UID_A))
+    assert found.explained == []
     assert drift.repairs == (Tell("gone", UID_B), Tell("gone", UID_A))
 
 
@@ -324,3 +327,16 @@ def test_tickets_that_are_missing_in_large_numbers_are_told_and_left() -> None:
 
 def test_a_class_is_written_with_dashes() -> None:
     assert told("MissedClose") == "missed-close"
+
+
+def test_what_a_second_look_does_not_show_again_was_under_way() -> None:
+    log = log_of(ticketed().when(ticket(START + 20_000)))
+    stranger = open_ticket(6001, externalID=EXTERNAL_B)
+    found = compare(log, seen(alert_row(), alert_row(UID_B), tickets=(open_ticket(), stranger)))
+    assert found.open_tickets == 2
+    found.keep(lambda drift: False)
+    adds_up(found)
+    assert (found.drifts, found.reasons("alert"), found.reasons("ticket")) == ([], {"UnderWay": 1}, {"UnderWay": 1})
+    kept = compare(log, seen(alert_row(), alert_row(UID_B), tickets=(open_ticket(),)))
+    assert [drift.drift for drift in kept.keep(lambda drift: True)] == ["MissedOpen"]
+    assert (kept.explained, len(kept.apart)) == ([], 1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -33,6 +33,10 @@ CLASSES: tuple[DriftClass, ...] = (
     *("MissingTicket", "OrphanTicket", "DoubledTicket", "ForeignEdit"),
     *("ItemTwin", "StaleItem", "MissingItem", "Unmapped"),
 )
+
+
+#: The reason of what one look showed and the next did not: a webhook, a poll or a command was about to bring it.
+UNDER_WAY = "UnderWay"
 
 
 def told(drift: str) -> str:
@@ -153,9 +157,15 @@ class Comparison:
     with_ticket: list[SeenAlert] = field(default_factory=list)
     apart: list[SeenAlert] = field(default_factory=list)
     active: int = 0
-    open_tickets: int = 0
+    #: The open tickets, by id.
+    open: set[int] = field(default_factory=set)
     #: The open tickets that ``with_ticket`` stands for.
     standing: set[int] = field(default_factory=set)
+
+    @property
+    def open_tickets(self) -> int:
+        """How many open tickets there are."""
+        return len(self.open)
 
     def explain(
         self, of: Literal["alert", "ticket", "item"], name: str, key: str, reason: str, org: int | None
@@ -167,10 +177,21 @@ class Comparison:
         """How many are explained by which reason, the most frequent first."""
         return dict(Counter(entry.reason for entry in self.explained if entry.of == of).most_common())
 
-    def confirmed(self, earlier: Iterable[Drift]) -> list[Drift]:
-        """The drifts that an earlier look showed as well."""
-        known = {drift.identity for drift in earlier}
-        return [drift for drift in self.drifts if drift.identity in known]
+    def keep(self, stays: Callable[[Drift], bool]) -> list[Drift]:
+        """Only the drifts that stay; all others are under way, and what they are about is explained by that."""
+        passing = [drift for drift in self.drifts if not stays(drift)]
+        self.drifts = [drift for drift in self.drifts if stays(drift)]
+        uids = {uid for drift in self.drifts for uid in drift.uids}
+        for alert in self.apart:
+            if alert.uid not in uids:
+                self.explain("alert", alert.uid, alert.key, UNDER_WAY, alert.organization_id)
+        self.apart = [alert for alert in self.apart if alert.uid in uids]
+        told = self.standing | {drift.ticket_id for drift in self.drifts if drift.ticket_id is not None}
+        for drift in passing:
+            if drift.ticket_id in self.open and drift.ticket_id not in told:
+                told.add(drift.ticket_id)
+                self.explain("ticket", drift.ticket_number, drift.key, UNDER_WAY, drift.organization_id)
+        return self.drifts
 
 
 def under_way(body: Body, external_id: str) -> str | None:

@@ -22,7 +22,7 @@ def compare_tickets(log: LogSide, seen: VendorSide, found: Comparison) -> None:
     }
     for _, ticket in sorted(seen.tickets.items()):
         if not ticket.is_complete:
-            found.open_tickets += 1
+            found.open.add(ticket.id)
             _Look(log, seen, found, ticket, owners.get(ticket.id)).judge()
         elif ticket.id in owners:
             _completed(log.incidents[owners[ticket.id][0]], *owners[ticket.id], ticket, found)
