@@ -81,6 +81,15 @@ class AutotaskSurvey:
             found |= {row.id: row for row in rows}
         return found
 
+    async def items_like(self, serials: Collection[str], step: Step) -> dict[int, ConfigurationItem]:
+        """Active items with these serial numbers, whatever key they carry."""
+        found: dict[int, ConfigurationItem] = {}
+        for some in _parts(sorted(serials), _IDS):
+            filters = [condition("in", "serialNumber", some), eq("isActive", True)]
+            rows = await self._read(ENTITY, ConfigurationItem, filters, (), "configuration items", step)
+            found |= {row.id: row for row in rows}
+        return found
+
     async def foreign(
         self, wanted: Mapping[str, UpsertConfigurationItem], items: Mapping[str, ConfigurationItem], step: Step
     ) -> dict[str, tuple[str, ...]]:

@@ -86,7 +86,8 @@ class LogReader:
             untold=await _untold(self._options),
             asked=self._asked,
         )
-        return Known(log, contexts, dict(told.organizations))
+        known = Known(log, contexts, dict(told.organizations))
+        return replace(known, log=replace(log, wanted=known.items_wanted()))
 
 
 def _unasked(incidents: dict[str, dict[str, Any]], asked: dict[str, CreateTicket]) -> bool:

@@ -5,11 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from schemas.autotask import ConfigurationItem
 from schemas.identity import EXTERNAL_ID_PREFIX, device_key, key_of_external_id, organization_key
 from streams.core.drift.findings import LogSide, VendorSide
 from streams.core.whose import organizations_in
 from streams.policy_known import meant
 from streams.reconciling.log_side import only
+
+
+def _is_marked(item: ConfigurationItem) -> bool:
+    return item.reference_number.startswith(EXTERNAL_ID_PREFIX)
 
 
 class UnknownScope(ValueError):
@@ -62,7 +67,8 @@ class Scope:
             items={
                 number: item
                 for number, item in seen.items.items()
-                if number in items or item.reference_number in numbers
+                # Twins by serial number carry no key.
+                if number in items or item.reference_number in numbers or not _is_marked(item)
             },
         )
 

@@ -14,6 +14,7 @@ from connectors.ports import Log, Now, Publication
 from schemas.autotask import ConfigurationItem, Ticket
 from schemas.drift import DriftObserved
 from schemas.facts import AlertObserved, ConnectionName, DeviceObserved
+from schemas.hardware import real_serial
 from schemas.identity import EXTERNAL_ID_PREFIX, derived_id, is_key, key_of_external_id
 from schemas.topics import AUTOTASK_TICKETS, NINJAONE_DEVICES
 from streams.connection_watch import ConnectionWatch
@@ -90,13 +91,15 @@ async def look(vendors: Vendors, known: Known, *, key: str | None, now: Now, ste
     told = {name: body["observed"] for name, body in log.devices.items() if "observed" in body}
     ninjaone = await vendors.ninjaone.read(told, step)
     tickets, deleted = await _tickets(vendors, log, key=key, since=now() - RECENT_MS, step=step)
+    wanted = {name: command for name, command in log.wanted.items() if key in (None, name)}
     items = await _items(vendors, log, key=key, step=step)
+    serials = {serial for command in wanted.values() if (serial := real_serial(command.serial))}
+    items = {**await vendors.autotask.items_like(serials, step), **items}
     await vendors.ninjaone.look_for(_unlisted(log, ninjaone, items, key), ninjaone, step)
-    wanted = known.items_wanted()
     chosen = {
         name: item
-        for name in wanted
-        if key in (None, name) and (item := _item_of(name, log, items, wanted[name].company_id)) is not None
+        for name, command in wanted.items()
+        if (item := _item_of(name, log, items, command.company_id)) is not None
     }
     foreign = await vendors.autotask.foreign(wanted, chosen, step)
     side = VendorSide(

@@ -73,6 +73,13 @@ async def test_what_differs_of_an_item_is_named_and_what_people_own_is_not(it: L
     assert await psa.foreign({DEVICE: unknown}, {DEVICE: changed}, quiet) == {}
 
 
+async def test_items_with_a_serial_number_are_read_whoever_made_them(it: Lab, psa: AutotaskSurvey) -> None:
+    theirs = {"companyID": FIRST_COMPANY, "serialNumber": "5CG1234XYZ", "referenceTitle": "entered by hand"}
+    number = (await it.api.control("POST", "configuration-items", 200, **theirs))["itemId"]
+    await it.api.control("POST", "configuration-items", 200, **{**theirs, "isActive": False})
+    assert set(await psa.items_like({"5CG1234XYZ", "NOBODYS"}, quiet)) == {number}
+
+
 async def test_reading_stops_where_bulk_work_has_to_and_says_so(it: Lab) -> None:
     await it.api.switch(neighbour=4_700, latency_scale=0.0)
     survey = AutotaskSurvey(it.client)

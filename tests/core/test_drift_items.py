@@ -77,6 +77,22 @@ def test_a_device_that_waits_for_approval_is_not_gone() -> None:
     assert explained(log, seen(items=(item_row(),), pending=frozenset({"407"}))) == {"item": "PendingApproval"}
 
 
+def with_serial_twin(**twins: Any) -> Comparison:
+    """The device's own item, and one of nobody with its serial number."""
+    scene = devices(device(serial_twins=()), devices=twins)
+    (command,) = scene.issued
+    scene.settle("UpsertConfigurationItem")
+    own, other = item_row(serialNumber="5CG1234XYZ"), item_row(701, referenceNumber="", serialNumber="5cg1234xyz")
+    log = log_of(devices=scene, wanted={"407": command})
+    return compare(log, seen(items=(own, other), devices=(device_row(log),)))
+
+
+def test_a_twin_by_serial_number_is_the_policys_to_judge() -> None:
+    told = with_serial_twin()
+    assert (told.drifts, told.reasons("item")) == ([], {"TwinInAutotask": 1})
+    assert facts_of(with_serial_twin(twins="retire")) == [("ItemTwin", COMPANY, 700)]
+
+
 # --- apart
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from schemas.autotask import ConfigurationItem, Ticket
-from schemas.commands import CreateTicket
+from schemas.commands import CreateTicket, UpsertConfigurationItem
 from schemas.drift import DriftObserved
 
 Body = dict[str, Any]
@@ -69,7 +69,8 @@ class LogSide:
     """What the log knows: the agents' bodies by key, and what stands beside them.
 
     ``unmapped``: organizations without a company, each with one line what to do. ``untold``: alerts from before the first start
-    with ``backfill: none``. ``asked``: the command that opened each ticket, by external id.
+    with ``backfill: none``. ``asked``: the command that opened each ticket, by external id. ``wanted``: the item that each device
+    should have, by key, where no command of it is due.
     """
 
     incidents: Mapping[str, Body]
@@ -77,6 +78,7 @@ class LogSide:
     unmapped: Mapping[int, str] = field(default_factory=dict)
     untold: frozenset[str] = frozenset()
     asked: Mapping[str, CreateTicket] = field(default_factory=dict)
+    wanted: Mapping[str, UpsertConfigurationItem] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,6 +6,7 @@ from typing import Any
 
 from schemas.autotask import ConfigurationItem
 from schemas.drift import DriftObserved, MendableDrift
+from schemas.hardware import real_serial
 from schemas.identity import EXTERNAL_ID_PREFIX, is_key, reference_number
 from streams.core.drift.findings import Body, Comparison, Drift, DriftClass, LogSide, SeenDevice, Tell, VendorSide
 
@@ -14,15 +15,21 @@ def compare_items(log: LogSide, seen: VendorSide, found: Comparison) -> None:
     """Judge every device that NinjaOne, the log or an item names."""
     named = {item.reference_number.removeprefix(EXTERNAL_ID_PREFIX) for item in seen.items.values()}
     keys = {key for key in named if is_key(key)} | seen.devices.keys() | log.devices.keys()
+    serials: dict[str, list[ConfigurationItem]] = {}
+    for item in seen.items.values():
+        if item.is_active and not item.reference_number.startswith(EXTERNAL_ID_PREFIX):
+            serials.setdefault(real_serial(item.serial_number).lower(), []).append(item)
     for key in sorted(keys):
-        _Look(log, seen, found, key).judge()
+        _Look(log, seen, found, key, serials).judge()
 
 
 class _Look:
     """One device and what has its key in Autotask."""
 
-    def __init__(self, log: LogSide, seen: VendorSide, found: Comparison, key: str) -> None:
-        self.log, self.seen, self.found, self.key = log, seen, found, key
+    def __init__(
+        self, log: LogSide, seen: VendorSide, found: Comparison, key: str, serials: dict[str, list[ConfigurationItem]]
+    ) -> None:
+        self.log, self.seen, self.found, self.key, self.serials = log, seen, found, key, serials
         self.body: Body = log.devices.get(key, {})
         self.device: SeenDevice | None = seen.devices.get(key)
         self.mine = seen.of_key(reference_number(key))
@@ -86,8 +93,8 @@ class _Look:
             if fields:
                 line = f"{self.name}'s item {here[0].id} was changed where it is ours: {', '.join(fields)}"
                 fact = self.fact("ForeignEdit", company_id=company, item_id=here[0].id, fields=fields)
-                self.drift("ForeignEdit", line, fact, items=here, fields=fields)
-            return None
+                return self.drift("ForeignEdit", line, fact, items=here, fields=fields)
+            return self._serial_twins(here[0])
         if self.mine:
             line = f"{self.name} lives, and its item {_ids(self.mine)} is inactive"
             return self.drift("StaleItem", line, self.fact("StaleItem", company_id=company), items=self.mine)
@@ -103,6 +110,23 @@ class _Look:
         line = f"{self.name}'s item {hint.id} was changed where it is ours: {', '.join(dict.fromkeys(fields))}"
         fact = self.fact("ForeignEdit", company_id=company, item_id=hint.id, fields=("referenceNumber",))
         return self.drift("ForeignEdit", line, fact, items=[hint], fields=tuple(dict.fromkeys(fields)))
+
+    def _serial_twins(self, item: ConfigurationItem) -> None:
+        """Nobody's active items with the device's serial number beside its own: apart only where the policy retires them."""
+        command = self.log.wanted.get(self.key)
+        serial = real_serial(command.serial).lower() if command is not None else ""
+        if command is None or not serial or command.alive:
+            return None
+        twins = [
+            other for other in self.serials.get(serial, []) if other.company_id == item.company_id and other != item
+        ]
+        if not twins:
+            return None
+        if command.twins != "retire" or command.alive is None:
+            return self.explain("TwinInAutotask")
+        line = f"{self.name} has item {item.id}, and {_ids(twins)} with the same serial number"
+        fact = self.fact("ItemTwin", company_id=item.company_id, item_id=item.id)
+        return self.drift("ItemTwin", line, fact, items=[item, *twins])
 
     def _gone(self) -> None:
         """NinjaOne has no such device."""
