@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -103,14 +104,15 @@ class Reconciler:
     async def _mend(self, reader: LogReader, vendors: Vendors, seen: Look, judged: list[Judged]) -> Comparison:
         """Publish the repairs, wait for what they bring about, and compare again; a few times, if that goes on."""
         pending = [(one, one.drift) for one in judged]
-        known = [one.drift for one in judged]
+        known = _by_key(one.drift for one in judged)
         for place in range(ROUNDS):
             followed = await self._publish(vendors, seen, pending)
             seen, last = await self._look(reader, vendors, await reader.read())
-            last.keep(lambda drift: any(same_matter(one, drift) for one in known) or not self._wanted(drift))
+            last.keep(lambda drift: _any_of(known, drift) or not self._wanted(drift))
+            now = _by_key(last.drifts)
             before, pending = pending, []
             for one, _ in before:
-                standing = [drift for drift in last.drifts if same_matter(one.drift, drift)]
+                standing = [drift for drift in now[one.drift.key] if same_matter(one.drift, drift)]
                 one.state = "left" if standing else "mended"
                 one.why = (standing[0].left or followed.why_not(one.facts) or "it is still so") if standing else ""
                 pending += [(one, drift) for drift in standing if drift.repairs]
@@ -131,6 +133,17 @@ class Reconciler:
         self.step(f"{len(publications)} facts published; waiting for what comes of them")
         await self.log.publish(list(publications.values()))
         return await follow(self.options, start, publications.keys(), within=self.within, progress=self.progress)
+
+
+def _by_key(drifts: Iterable[Drift]) -> defaultdict[str, list[Drift]]:
+    found: defaultdict[str, list[Drift]] = defaultdict(list)
+    for drift in drifts:
+        found[drift.key].append(drift)
+    return found
+
+
+def _any_of(known: Mapping[str, list[Drift]], drift: Drift) -> bool:
+    return any(same_matter(one, drift) for one in known.get(drift.key, ()))
 
 
 def same_matter(one: Drift, other: Drift) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from connectors.autotask.survey import AutotaskSurvey, ticket_told
 from connectors.ninjaone.survey import NinjaOneSeen, NinjaOneSurvey, raised_at
 from connectors.ports import Log, Now, Publication
 from schemas.autotask import ConfigurationItem, Ticket
+from schemas.commands import UpsertConfigurationItem
 from schemas.drift import DriftObserved
 from schemas.facts import AlertObserved, ConnectionName, DeviceObserved
 from schemas.hardware import real_serial
@@ -96,12 +97,7 @@ async def look(vendors: Vendors, known: Known, *, key: str | None, now: Now, ste
     serials = {serial for command in wanted.values() if (serial := real_serial(command.serial))}
     items = {**await vendors.autotask.items_like(serials, step), **items}
     await vendors.ninjaone.look_for(_unlisted(log, ninjaone, items, key), ninjaone, step)
-    chosen = {
-        name: item
-        for name, command in wanted.items()
-        if (item := _item_of(name, log, items, command.company_id)) is not None
-    }
-    foreign = await vendors.autotask.foreign(wanted, chosen, step)
+    foreign = await vendors.autotask.foreign(wanted, _chosen(wanted, log, items), step)
     side = VendorSide(
         asked_at=ninjaone.asked_at,
         alerts={uid: _alert(uid, publication) for uid, publication in ninjaone.alerts.items()},
@@ -160,10 +156,20 @@ def _unlisted(log: LogSide, ninjaone: NinjaOneSeen, items: dict[int, Configurati
     return wanted - ninjaone.devices.keys() - ninjaone.hidden
 
 
-def _item_of(key: str, log: LogSide, items: dict[int, ConfigurationItem], company: int) -> ConfigurationItem | None:
-    mine = [item for item in items.values() if item.reference_number == f"{EXTERNAL_ID_PREFIX}{key}"]
-    here = [item for item in mine if item.is_active and item.company_id == company]
-    return here[0] if here else items.get(log.devices[key].get("item", {}).get("id", -1))
+def _chosen(
+    wanted: Mapping[str, UpsertConfigurationItem], log: LogSide, items: dict[int, ConfigurationItem]
+) -> dict[str, ConfigurationItem]:
+    """Each device's item: the oldest active one that carries its key in its company, else the one that the log knows."""
+    here: dict[tuple[str, int], ConfigurationItem] = {}
+    for _, item in sorted(items.items()):
+        if item.is_active:
+            here.setdefault((item.reference_number, item.company_id), item)
+    found = {
+        key: here.get((command.reference_number, command.company_id))
+        or items.get(log.devices[key].get("item", {}).get("id", -1))
+        for key, command in wanted.items()
+    }
+    return {key: item for key, item in found.items() if item is not None}
 
 
 def _alert(uid: str, publication: Publication) -> SeenAlert:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
 from dataclasses import replace
 
 from schemas.drift import DriftObserved
@@ -18,33 +19,33 @@ def compare_alerts(log: LogSide, seen: VendorSide, found: Comparison) -> None:
     """Judge every alert that NinjaOne lists, then every one that only the log takes for active."""
     # The list may tell less of a place than the activity did (an organization for a location): the log's word counts.
     keys = {uid: key for key, body in log.incidents.items() for uid in body.get("alerts", {})}
+    carried = {ticket.external_id for ticket in seen.tickets.values() if not ticket.is_complete}
     for uid, alert in sorted(seen.alerts.items()):
-        _listed(log, seen, found, replace(alert, key=keys.get(uid, alert.key)))
+        _listed(log, seen, carried, found, replace(alert, key=keys.get(uid, alert.key)))
     for key, body in sorted(log.incidents.items()):
         _not_listed(body, key, seen, found)
     found.active = len(seen.alerts)
 
 
-def _listed(log: LogSide, seen: VendorSide, found: Comparison, listed: SeenAlert) -> None:
+def _listed(log: LogSide, seen: VendorSide, carried: Set[str | None], found: Comparison, listed: SeenAlert) -> None:
     body = log.incidents.get(listed.key, {})
     alert: Alert | None = body.get("alerts", {}).get(listed.uid)
     if alert is None or "disposition" not in alert:
         if listed.uid in log.untold:
             return found.explain("alert", listed.uid, listed.key, "BeforeFirstStart", listed.organization_id)
-        return _unknown(seen, found, listed, body)
+        return _unknown(carried, found, listed, body)
     if alert.get("active"):
         return _active(seen, found, listed, body, alert)
     return _thought_over(seen, found, listed, body, alert)
 
 
-def _unknown(seen: VendorSide, found: Comparison, listed: SeenAlert, body: Body) -> None:
+def _unknown(carried: Set[str | None], found: Comparison, listed: SeenAlert, body: Body) -> None:
     """The log never heard of it. Where its ticket is there all the same (the log was lost), that one is taken over."""
     try:
         identity = external_id(listed.key, listed.uid)
     except IdentityError:
         identity = ""
-    own = [t for t in seen.tickets.values() if identity and t.external_id == identity and not t.is_complete]
-    if own and identity not in body.get("incidents", {}):
+    if identity in carried and identity not in body.get("incidents", {}):
         found.apart.append(listed)
         return
     _missed_open(found, listed, "the log never heard of it", again=False)

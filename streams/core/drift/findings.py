@@ -98,10 +98,6 @@ class VendorSide:
     items: Mapping[int, ConfigurationItem] = field(default_factory=dict)
     foreign: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
-    def of_key(self, reference: str) -> list[ConfigurationItem]:
-        """The items that carry a device's key, by id."""
-        return [item for _, item in sorted(self.items.items()) if item.reference_number == reference]
-
 
 @dataclass(frozen=True, slots=True)
 class Tell:

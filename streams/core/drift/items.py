@@ -13,26 +13,33 @@ from streams.core.drift.findings import Body, Comparison, Drift, DriftClass, Log
 
 def compare_items(log: LogSide, seen: VendorSide, found: Comparison) -> None:
     """Judge every device that NinjaOne, the log or an item names."""
-    named = {item.reference_number.removeprefix(EXTERNAL_ID_PREFIX) for item in seen.items.values()}
-    keys = {key for key in named if is_key(key)} | seen.devices.keys() | log.devices.keys()
+    mine: dict[str, list[ConfigurationItem]] = {}
     serials: dict[str, list[ConfigurationItem]] = {}
-    for item in seen.items.values():
-        if item.is_active and not item.reference_number.startswith(EXTERNAL_ID_PREFIX):
+    for _, item in sorted(seen.items.items()):
+        if item.reference_number.startswith(EXTERNAL_ID_PREFIX):
+            mine.setdefault(item.reference_number, []).append(item)
+        elif item.is_active:
             serials.setdefault(real_serial(item.serial_number).lower(), []).append(item)
-    for key in sorted(keys):
-        _Look(log, seen, found, key, serials).judge()
+    named = {number.removeprefix(EXTERNAL_ID_PREFIX) for number in mine}
+    for key in sorted({key for key in named if is_key(key)} | seen.devices.keys() | log.devices.keys()):
+        _Look(log, seen, found, key, mine.get(reference_number(key), []), serials).judge()
 
 
 class _Look:
     """One device and what has its key in Autotask."""
 
     def __init__(
-        self, log: LogSide, seen: VendorSide, found: Comparison, key: str, serials: dict[str, list[ConfigurationItem]]
+        self,
+        log: LogSide,
+        seen: VendorSide,
+        found: Comparison,
+        key: str,
+        mine: list[ConfigurationItem],
+        serials: dict[str, list[ConfigurationItem]],
     ) -> None:
-        self.log, self.seen, self.found, self.key, self.serials = log, seen, found, key, serials
+        self.log, self.seen, self.found, self.key, self.mine, self.serials = log, seen, found, key, mine, serials
         self.body: Body = log.devices.get(key, {})
         self.device: SeenDevice | None = seen.devices.get(key)
-        self.mine = seen.of_key(reference_number(key))
         self.active = [item for item in self.mine if item.is_active]
         observed = self.body.get("observed", {}).get("subject", {}).get("organization_id")
         self.organization: int | None = self.device.organization_id if self.device is not None else observed
