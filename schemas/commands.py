@@ -149,6 +149,23 @@ class RaiseTicketPriority(Command):
     expected: Name
 
 
+class RestoreTicket(Command):
+    """Write back what is ours of a ticket, where somebody changed it: our ``external_id``, and the company and the item that it
+    was opened for. ``None`` leaves a field as it is.
+
+    A ticket that has all of it, or is complete, is left alone; one that no longer exists is rejected as ``TicketGone``.
+    """
+
+    ce_type: ClassVar[str] = "lockstep.command.restore-ticket.v1"
+    topic: ClassVar[str] = "autotask.ticket-commands"
+    lane: ClassVar[Lane] = Lane.REOPEN
+
+    ticket_id: int
+    external_id: str | None = None
+    company_id: int | None = None
+    configuration_item_id: int | None = None
+
+
 MatchStep = Literal["device_key", "device_uid", "serial", "mac", "hostname"]
 
 
@@ -238,6 +255,7 @@ COMMANDS: tuple[type[Command], ...] = (
     CompleteTicket,
     ReopenTicket,
     RaiseTicketPriority,
+    RestoreTicket,
     UpsertConfigurationItem,
     RetireConfigurationItem,
     ResetAlert,

@@ -12,7 +12,7 @@ from typing import Any
 
 import orjson
 
-from schemas import VERSION, commands, facts, personal, storms, topics
+from schemas import VERSION, commands, drift, facts, personal, storms, topics
 from schemas.audit import AuditRecord
 from schemas.model import Model
 
@@ -20,8 +20,8 @@ from schemas.model import Model
 MESSAGES: dict[str, tuple[type[Model], ...]] = {
     topics.NINJAONE_ALERTS: (facts.AlertTriggered, facts.AlertObserved, facts.AlertAcknowledged),
     topics.NINJAONE_RESETS: (facts.AlertReset, facts.AlertGone),
-    topics.NINJAONE_DEVICES: (facts.DeviceObserved, facts.DeviceRemoved),
-    topics.AUTOTASK_TICKETS: (facts.TicketObserved, facts.TicketNoteObserved),
+    topics.NINJAONE_DEVICES: (facts.DeviceObserved, facts.DeviceRemoved, drift.DriftObserved),
+    topics.AUTOTASK_TICKETS: (facts.TicketObserved, facts.TicketNoteObserved, drift.DriftObserved),
     topics.STORM_CANDIDATES: (storms.StormCandidateSeen, storms.StormCandidateLeft, storms.StormTicketCompleted),
     topics.STORM_VERDICTS: (
         *(storms.StormDeclared, storms.StormListed, storms.StormJoined, storms.StormReleased),

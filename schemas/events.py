@@ -9,6 +9,7 @@ from typing import Generic, TypeVar
 from pydantic import ValidationError
 
 from schemas.commands import COMMANDS, Command
+from schemas.drift import DRIFT_FACTS
 from schemas.envelope import DecodeError, Envelope
 from schemas.facts import FACTS, Fact
 from schemas.personal import PersonalDataErased
@@ -29,7 +30,7 @@ class NewerVersion(DecodeError):
 
 M = TypeVar("M", Fact, Command, covariant=True)
 
-_ALL: tuple[type[Fact], ...] = (*FACTS, *STORM_FACTS, PersonalDataErased)
+_ALL: tuple[type[Fact], ...] = (*FACTS, *STORM_FACTS, *DRIFT_FACTS, PersonalDataErased)
 _FACTS: dict[str, type[Fact]] = {model.ce_type: model for model in _ALL}
 _COMMANDS: dict[str, type[Command]] = {model.ce_type: model for model in COMMANDS}
 

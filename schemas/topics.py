@@ -70,8 +70,16 @@ _ALERT = "names of devices; an alert's own text, which may name somebody"
 CATALOGUE: tuple[Topic, ...] = (
     _facts(NINJAONE_ALERTS, "AlertTriggered, AlertObserved, AlertAcknowledged", _ALERT),
     _facts(NINJAONE_RESETS, "AlertReset, AlertGone"),
-    _facts(NINJAONE_DEVICES, "DeviceObserved, DeviceRemoved", f"names of devices; {_TOKENS}"),
-    _facts(AUTOTASK_TICKETS, "TicketObserved, TicketNoteObserved", f"ids of resources; {_TOKENS}"),
+    _facts(
+        NINJAONE_DEVICES,
+        "DeviceObserved, DeviceRemoved, DriftObserved about an item",
+        f"names of devices; {_TOKENS}",
+    ),
+    _facts(
+        AUTOTASK_TICKETS,
+        "TicketObserved, TicketNoteObserved, DriftObserved about a ticket",
+        f"ids of resources; {_TOKENS}",
+    ),
     _facts(OUTCOMES, "CommandSettled", "ids of resources"),
     _facts(TIMERS, "TimerFired"),
     _facts(

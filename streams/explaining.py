@@ -174,7 +174,7 @@ def happening_of(record: AuditRecord) -> Happening:
 _TELLING = (
     "outcome", "command_type", "how", "reason", "detail", "ticket_number", "ticket_id", "external_id", "uid", "message",
     "title", "severity", "revision", "author", "status", "completed", "cause", "queue", "priority", "company_id", "item_id", "calls", "timer", "state",
-    "connection", "storm", "devices", "why", "last_user", "text", "actor", "selection",
+    "connection", "storm", "devices", "why", "last_user", "text", "actor", "selection", "drift", "fields",
 )  # fmt: skip
 
 

@@ -12,6 +12,7 @@ from connectors.autotask.metadata import Metadata
 from connectors.autotask.names import NameRefused
 from connectors.autotask.outcome import attempted, failed
 from connectors.autotask.priorities import Priorities
+from connectors.autotask.restoring import Restoring
 from connectors.autotask.takeover import TakeOver
 from connectors.autotask.tickets import Tickets
 from connectors.errors import CallFailed
@@ -25,6 +26,7 @@ from schemas.commands import (
     Name,
     RaiseTicketPriority,
     ReopenTicket,
+    RestoreTicket,
     RetireConfigurationItem,
     UpsertConfigurationItem,
 )
@@ -43,6 +45,7 @@ class AutotaskEffects:
         self.metadata = metadata or Metadata(client)
         self.tickets = Tickets(client, self.metadata, complete_status=complete_status)
         self.priorities = Priorities(self.tickets, self.metadata)
+        self.restoring = Restoring(self.tickets)
         self.takeover = TakeOver(client, self.tickets)
         self.items = Items(client, self.metadata)
 
@@ -85,6 +88,8 @@ class AutotaskEffects:
                 return partial(self.tickets.reopen, command)
             case RaiseTicketPriority():
                 return partial(self.priorities.raise_, command)
+            case RestoreTicket():
+                return partial(self.restoring.restore, command)
             case UpsertConfigurationItem():
                 return partial(self.items.upsert, command)
             case RetireConfigurationItem():
@@ -103,6 +108,8 @@ class AutotaskEffects:
                 return partial(self.tickets.find_reopened, command.ticket_id)
             case RaiseTicketPriority():
                 return partial(self.priorities.find, command)
+            case RestoreTicket():
+                return partial(self.restoring.find, command)
             case UpsertConfigurationItem():
                 return partial(self.items.find_upserted, command)
             case RetireConfigurationItem():

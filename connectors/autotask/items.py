@@ -72,6 +72,14 @@ class Items:
             return _done(command, item_id, written=True, detail=join("created", *remarks))
         return await self._update(command, match.item, wanted, match, remarks)
 
+    async def foreign(self, command: UpsertConfigurationItem, item: ConfigurationItem) -> list[str]:
+        """The names of what is ours of an item and differs from what was commanded; no call but for metadata."""
+        wanted, _ = await self._wanted(command)
+        changed, _ = differences(item, wanted, ours=True)
+        pairs = changed.pop("userDefinedFields", None)
+        fields = [str(pair["name"]) for pair in pairs] if isinstance(pairs, list) else []
+        return [*changed, *fields]
+
     async def find_upserted(self, command: UpsertConfigurationItem) -> Effect | None:
         """The item with our key, where nothing differs any more."""
         wanted, remarks = await self._wanted(command)

@@ -188,6 +188,10 @@ class AlertBook:
         ended = self._ended.get(uid)
         return ended is not None and asked_at - ended.at > _LAG_MS
 
+    def untold(self) -> frozenset[str]:
+        """The active alerts that were not told, because they were there before the first start."""
+        return frozenset(alert.uid for alert in self._active.values() if not alert.told)
+
     def of_device(self, device_id: int) -> list[ActiveAlert]:
         """The active alerts of a device."""
         return [alert for alert in self._active.values() if alert.device_id == device_id]

@@ -207,6 +207,10 @@ class Directory:
             parent_name=parent.name if parent is not None else "",
         )
 
+    def known(self, device_id: int) -> KnownDevice | None:
+        """A device as it was last seen, ``None`` for one that never was."""
+        return self._devices.get(device_id)
+
     def last_subject(self, alert: ActiveAlert) -> Subject:
         """The subject of an alert that ended: the device as it was last seen, else the ids that were kept."""
         known = self._devices.get(alert.device_id) if alert.device_id is not None else None

@@ -61,7 +61,7 @@ class ControlCalls:
             Route("/_sandbox/companies/{id}", self.one_company, methods=["PATCH"]),
             Route("/_sandbox/contracts", self.new_contract, methods=["POST"]),
             Route("/_sandbox/configuration-items", self.new_item, methods=["POST"]),
-            Route("/_sandbox/configuration-items/{id}", self.one_item, methods=["PATCH"]),
+            Route("/_sandbox/configuration-items/{id}", self.one_item, methods=["PATCH", "DELETE"]),
             Route("/_sandbox/udfs", self.udfs, methods=["GET", "POST"]),
             Route("/_sandbox/udfs/{name}", self.one_udf, methods=["DELETE"]),
             Route("/_sandbox/ticket-categories/{id}", self.category, methods=["PATCH"]),
@@ -82,11 +82,16 @@ class ControlCalls:
         return self._create("Tickets", body, {**_TICKET, "companyID": 0})
 
     async def one_ticket(self, request: Request) -> Response:
-        """Look at, edit (read-only fields too) or delete a ticket; a deleted one moves to DeletedTicketLogs."""
+        """Look at, edit (read-only fields too) or delete a ticket; a deleted one moves to DeletedTicketLogs.
+
+        ``quiet``: the edit leaves no activity and no notice, like a restored backup or a workflow that is not told of.
+        """
         number = path_int(request)
         if request.method == "DELETE":
             return self._delete_ticket(number)
         body = await control_body(request) if request.method == "PATCH" else {}
+        if body.pop("quiet", False):
+            return self._quietly("Tickets", number, body)
         return self._update("Tickets", number, body) if body else self._shown("Tickets", number)
 
     async def complete(self, request: Request) -> Response:
@@ -142,8 +147,16 @@ class ControlCalls:
         )
 
     async def one_item(self, request: Request) -> Response:
-        """Edit a configuration item (read-only fields too)."""
-        return self._update("ConfigurationItems", path_int(request), await control_body(request))
+        """Edit a configuration item (read-only fields too; ``quiet``: even its company), or delete it, as only people can."""
+        if request.method == "DELETE":
+            number = path_int(request)
+            self._row("ConfigurationItems", number)
+            self._writer.delete(ENTITIES["ConfigurationItems"], number, self._actor({}))
+            return control_json({"itemId": number})
+        body = await control_body(request)
+        if body.pop("quiet", False):
+            return self._quietly("ConfigurationItems", path_int(request), body)
+        return self._update("ConfigurationItems", path_int(request), body)
 
     async def udfs(self, request: Request) -> Response:
         """Define a user-defined field ``{name, entity, dataType, ...}`` as an administrator."""
@@ -208,6 +221,13 @@ class ControlCalls:
         values = {**body, "id": number}
         actor = self._actor(values)
         _checked(lambda: self._writer.update(ENTITIES[entity], values, actor))
+        return self._shown(entity, number)
+
+    def _quietly(self, entity: str, number: int, body: Mapping[str, Any]) -> Response:
+        row = self._row(entity, number)
+        self._tenant.rows[entity].change(number, {**row, **self._values(entity, body)})
+        after = self._tenant.shown(ENTITIES[entity], self._row(entity, number), list(body))
+        self._tenant.journal.record(entity=entity, item=number, what="Restored", by="control", after=after)
         return self._shown(entity, number)
 
     def _delete_ticket(self, number: int) -> Response:

@@ -24,6 +24,7 @@ VERBS = {
     **dict.fromkeys(("rebuild", "whatif"), "replaying"),
     "export": "exporting",
     "advise": "advising",
+    **dict.fromkeys(("resync", "reconcile"), "reconciling"),
     "parked": "parked",
     **dict.fromkeys(("pause", "resume"), "work"),
     "policy": "policy",
@@ -36,8 +37,6 @@ VERBS = {
 #: Verbs of the design that a later version brings: refused by name, so that nobody takes silence for success.
 NOT_YET = {
     "shadow": "predicting beside another connector",
-    "resync": "reading both vendors anew",
-    "reconcile": "comparing log, NinjaOne and Autotask",
 }
 
 #: Errors whose text is written for the person at the terminal. By name: only a module that is loaded can have raised.
@@ -60,6 +59,11 @@ ONE_LINERS = (
     ("streams.analytics.formats", "ExportError"),
     ("streams.delivery.fatal", "StartRefused"),
     ("streams.drill.schedule", "ScheduleError"),
+    ("streams.reconciling.vendors_side", "ConnectionClosed"),
+    ("streams.reconciling.scope", "UnknownScope"),
+    ("connectors.ninjaone.survey", "SurveyIncomplete"),
+    ("connectors.ports", "CallsSuspended"),
+    ("connectors.errors", "CallFailed"),
     ("connectors.autotask.client", "AccessError"),
     ("connectors.sandbox.remote", "SandboxAway"),
 )

@@ -36,7 +36,14 @@ class Progress:
         if not self._shown or now - self._last < _EVERY_S:
             return
         self._last = now
-        line = told(self._what, done, total, now - self._began)
+        self._show(told(self._what, done, total, now - self._began))
+
+    def step(self, what: str) -> None:
+        """What is being done now, where it cannot be counted."""
+        if self._shown:
+            self._show(what)
+
+    def _show(self, line: str) -> None:
         say_error("\r" + line.ljust(self._width), end="")
         self._width = max(self._width, len(line))
 

@@ -19,6 +19,7 @@ from __future__ import annotations
 from typing import Any
 
 from schemas.commands import RetireConfigurationItem, UpsertConfigurationItem
+from schemas.drift import DriftObserved
 from schemas.envelope import rfc3339
 from schemas.events import Event
 from schemas.facts import (
@@ -38,6 +39,7 @@ from streams.core import documents
 from streams.core.context import Context
 from streams.core.decision import Decision, Draft
 from streams.core.documents import Body, Timer, copy_of
+from streams.core.drift.items_mended import item_drift
 from streams.core.erasure import OF_DEVICES, erased
 from streams.core.items import content_digest, restored, stored, upsert
 from streams.core.mapping import Unmapped
@@ -74,6 +76,8 @@ def decide_into(draft: Draft, context: Context, fact: Fact) -> None:
             _settled(draft, fact)
         case TimerFired():
             _timer_fired(draft, context, fact)
+        case DriftObserved():
+            item_drift(draft, context, fact, again=lambda: _reconcile(draft, context, force=True))
         case _:
             draft.reason("NotForDevices", detail=fact.ce_type)
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from schemas.audit import AuditedFact, AuditRecord
+from schemas.drift import DriftObserved
 from schemas.envelope import Envelope
 from schemas.events import Event
 from schemas.facts import (
@@ -101,7 +102,7 @@ AGENTS: dict[str, Agent] = {
                 TicketObserved,
                 TicketNoteObserved,
             ),
-            *(CommandSettled, TimerFired, StormJoined, StormReleased, StormListed),
+            *(CommandSettled, TimerFired, StormJoined, StormReleased, StormListed, DriftObserved),
         ),
         decide_into=incidents.decide_into,
         mapping_changed=parked.mapping_changed,
@@ -110,7 +111,7 @@ AGENTS: dict[str, Agent] = {
     ),
     devices.AGENT: Agent(
         name=devices.AGENT,
-        facts=(DeviceObserved, DeviceRemoved, CommandSettled, TimerFired),
+        facts=(DeviceObserved, DeviceRemoved, CommandSettled, TimerFired, DriftObserved),
         decide_into=devices.decide_into,
         mapping_changed=devices.mapping_changed,
         asked_by_operator=devices.asked_by_operator,

@@ -6,7 +6,7 @@ Fields of an incident's entry in the state (times in epoch ms; ``*_seen`` are la
     ticket, number, open_seen, completed_seen     the ticket as observed
     ours {at, covers}     our completion, until an observation shows it; covers = open_seen when it was issued
     reopen                open_seen when the last reopening by a technician was recognised
-    ended AlertsCleared | TicketCompleted | Dismissed, ended_at, owes (the ticket, if any, is to be completed)
+    ended AlertsCleared | TicketCompleted | TicketDeleted | Dismissed, ended_at, owes (the ticket, if any, is to be completed)
     parked {command, reason, detail, n}, note (waits for the ticket id), note_at, repeats
     settling              when its ticket may be completed, unless an alert comes back (all of them are cleared)
     left, left_at         why its ticket was left open though all alerts are cleared; when a note said so last

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from schemas.drift import DriftObserved
 from schemas.events import Event
 from schemas.facts import (
     AlertAcknowledged,
@@ -28,6 +29,7 @@ from streams.core.alerts import Alert, alive, restored, stored, trigger_alive
 from streams.core.context import Context
 from streams.core.decision import Decision, Draft
 from streams.core.documents import Body, copy_of
+from streams.core.drift.tickets_mended import ticket_drift
 from streams.core.incident import dispose, find_command, raised_after_reset
 from streams.core.memory import forget, incidents_of
 from streams.core.notes import acknowledged, note_observed
@@ -78,6 +80,8 @@ def decide_into(draft: Draft, context: Context, fact: Fact) -> None:
                 command_settled(draft, context, fact)
         case TimerFired():
             timer_fired(draft, context, fact)
+        case DriftObserved():
+            ticket_drift(draft, context, fact)
         case StormJoined():
             joined(draft, fact)
         case StormReleased():

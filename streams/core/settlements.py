@@ -10,6 +10,7 @@ from streams.core.alerts import alive, restored
 from streams.core.context import Context
 from streams.core.decision import Draft
 from streams.core.documents import Body, Timer
+from streams.core.drift.tickets_mended import MEND
 from streams.core.escalation import raised
 from streams.core.incident import dispose, find_command, park, send, speaker_of, supersede, unpark
 from streams.core.incident import status_of as ticket_status
@@ -70,6 +71,8 @@ def command_settled(draft: Draft, context: Context, fact: CommandSettled) -> Non
         return _doubled(draft, context, fact.incident, fact)
     if pending is None or "due" in pending:
         return draft.reason("NotAwaited", fact.command_id)
+    if pending["type"] == MEND:
+        return _repair_settled(draft, fact)
     if fact.outcome == "Deferred" and pending["type"] != "WithdrawCommand":
         draft.change("CommandDeferred", {"due": draft.now + AGAIN_MS, "withdraw": None}, "pending", fact.command_id)
     else:
@@ -96,6 +99,13 @@ def command_settled(draft: Draft, context: Context, fact: CommandSettled) -> Non
         case _:
             pass
     return None
+
+
+def _repair_settled(draft: Draft, fact: CommandSettled) -> None:
+    """A repair of a drift has one try: what it did not mend, the next comparison finds again."""
+    draft.change("CommandSettled", None, "pending", fact.command_id)
+    if fact.outcome != "Succeeded":
+        draft.reason("NotMended", fact.effect_key, f"{fact.outcome} {fact.reason} {fact.detail}".strip())
 
 
 def _doubled(draft: Draft, context: Context, external_id: str, fact: CommandSettled) -> None:

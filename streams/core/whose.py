@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from schemas.drift import DriftObserved
 from schemas.facts import (
     AlertAcknowledged,
     AlertFact,
@@ -33,6 +34,9 @@ def organization_of(fact: Fact, body: Body) -> int | None:
         found = _named(body, fact.incident or "")
     elif isinstance(fact, TicketObserved | TicketNoteObserved):
         found = _named(body, fact.external_id or "")
+    elif isinstance(fact, DriftObserved):
+        found = _named(body, fact.external_id or "")
+        found = fact.organization_id if found is None else found
     elif isinstance(fact, TimerFired):
         found = _named(body, fact.timer.partition(".")[2])
     elif isinstance(fact, StormJoined | StormListed | StormReleased):

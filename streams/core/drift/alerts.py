@@ -1,0 +1,204 @@
+"""Every active alert has its open ticket or a reason; every alert that the log takes for active is active."""
+
+from __future__ import annotations
+
+from collections.abc import Set
+from dataclasses import replace
+
+from schemas.drift import DriftObserved
+from schemas.identity import IdentityError, external_id
+from streams.core.alerts import Alert, outlives
+from streams.core.drift.findings import Body, Comparison, Drift, LogSide, SeenAlert, Tell, VendorSide, under_way
+from streams.core.incident import status_of
+
+#: The source type of ``lockstep send-test-alert``, whose alerts NinjaOne never had.
+TEST_ALERT = "LOCKSTEP_TEST"
+
+
+def compare_alerts(log: LogSide, seen: VendorSide, found: Comparison) -> None:
+    """Judge every alert that NinjaOne lists, then every one that only the log takes for active."""
+    # The list may tell less of a place than the activity did (an organization for a location): the log's word counts.
+    keys = {uid: key for key, body in log.incidents.items() for uid in body.get("alerts", {})}
+    carried = {ticket.external_id for ticket in seen.tickets.values() if not ticket.is_complete}
+    for uid, alert in sorted(seen.alerts.items()):
+        _listed(log, seen, carried, found, replace(alert, key=keys.get(uid, alert.key)))
+    for key, body in sorted(log.incidents.items()):
+        _not_listed(body, key, seen, found)
+    found.active = len(seen.alerts)
+
+
+def _listed(log: LogSide, seen: VendorSide, carried: Set[str | None], found: Comparison, listed: SeenAlert) -> None:
+    body = log.incidents.get(listed.key, {})
+    alert: Alert | None = body.get("alerts", {}).get(listed.uid)
+    if alert is None or "disposition" not in alert:
+        if listed.uid in log.untold:
+            return found.explain("alert", listed.uid, listed.key, "BeforeFirstStart", listed.organization_id)
+        return _unknown(carried, found, listed, body)
+    if alert.get("active"):
+        return _active(seen, found, listed, body, alert)
+    return _thought_over(seen, found, listed, body, alert)
+
+
+def _unknown(carried: Set[str | None], found: Comparison, listed: SeenAlert, body: Body) -> None:
+    """The log never heard of it. Where its ticket is there all the same (the log was lost), that one is taken over."""
+    try:
+        identity = external_id(listed.key, listed.uid)
+    except IdentityError:
+        identity = ""
+    if identity in carried and identity not in body.get("incidents", {}):
+        found.apart.append(listed)
+        return
+    _missed_open(found, listed, "the log never heard of it", again=False)
+
+
+def _missed_open(found: Comparison, listed: SeenAlert, why: str, *, again: bool) -> None:
+    found.apart.append(listed)
+    found.drifts.append(
+        Drift(
+            drift="MissedOpen",
+            key=listed.key,
+            organization_id=listed.organization_id,
+            uids=(listed.uid,),
+            what=f"alert {listed.uid} is active in NinjaOne and has no ticket: {why}",
+            repairs=(Tell("alert", listed.uid, again=again),),
+        )
+    )
+
+
+def _active(seen: VendorSide, found: Comparison, listed: SeenAlert, body: Body, alert: Alert) -> None:
+    def explain(reason: str) -> None:
+        found.explain("alert", listed.uid, listed.key, reason, listed.organization_id)
+
+    if alert["disposition"] not in ("ticketed", "appended"):
+        return explain(alert["reason"])
+    if "storm" in alert:
+        return explain("PartOfStorm")
+    name = alert.get("incident", "")
+    incident = body.get("incidents", {}).get(name, {})
+    command = under_way(body, name)
+    if command is not None:
+        return explain(f"Waiting:{command}")
+    number = incident.get("ticket")
+    ticket = seen.tickets.get(number) if number is not None else None
+    if ticket is not None and not ticket.is_complete:
+        if ticket.id in found.standing:
+            return explain("SameTicket")
+        found.standing.add(ticket.id)
+        found.with_ticket.append(listed)
+        return None
+    found.apart.append(listed)
+    if ticket is None:
+        if number is None or number not in seen.deleted:
+            found.drifts.append(_no_ticket(listed, name))
+            return None
+        # Once for the incident, by the tickets' comparison.
+        return None
+    at = ticket.last_activity_date or 0
+    unseen = at > incident.get("completed_seen", -1) and status_of(incident) != "completed"
+    observed = DriftObserved(
+        key=listed.key,
+        drift="MissedReset",
+        observed_at=seen.asked_at,
+        organization_id=listed.organization_id,
+        external_id=name,
+        ticket_id=ticket.id,
+        ticket_number=ticket.ticket_number,
+        uid=listed.uid,
+    )
+    found.drifts.append(
+        Drift(
+            drift="MissedReset",
+            key=listed.key,
+            organization_id=listed.organization_id,
+            uids=(listed.uid,),
+            external_id=name,
+            ticket_id=ticket.id,
+            ticket_number=ticket.ticket_number,
+            what=f"ticket {ticket.ticket_number} is complete and alert {listed.uid} is still active",
+            repairs=(Tell("ticket", str(ticket.id)) if unseen else observed,),
+        )
+    )
+    return None
+
+
+def _no_ticket(listed: SeenAlert, name: str) -> Drift:
+    return Drift(
+        drift="MissedOpen",
+        key=listed.key,
+        organization_id=listed.organization_id,
+        uids=(listed.uid,),
+        external_id=name,
+        what=f"alert {listed.uid} is active and its incident {name} has no ticket that Autotask knows",
+        left="no command of it is under way; 'lockstep explain' tells its story",
+    )
+
+
+def _thought_over(seen: VendorSide, found: Comparison, listed: SeenAlert, body: Body, alert: Alert) -> None:
+    """The log takes it for over. After a completed ticket it is reset once more, else it is raised anew."""
+    name = alert.get("incident", "")
+    if name and under_way(body, name) == "ResetAlert":
+        return found.explain("alert", listed.uid, listed.key, "Waiting:ResetAlert", listed.organization_id)
+    fresh = listed.raised_at > alert.get("observed", -1) and outlives(alert, listed.raised_at)
+    incident = body.get("incidents", {}).get(name)
+    number = incident.get("ticket") if incident is not None else None
+    ticket = seen.tickets.get(number) if number is not None else None
+    if fresh or alert["reason"] != "TicketCompleted" or ticket is None or not ticket.is_complete:
+        return _missed_open(found, listed, f"the log takes it for over ({alert['reason']})", again=not fresh)
+    found.apart.append(listed)
+    found.drifts.append(
+        Drift(
+            drift="MissedReset",
+            key=listed.key,
+            organization_id=listed.organization_id,
+            uids=(listed.uid,),
+            external_id=name,
+            ticket_id=ticket.id,
+            ticket_number=ticket.ticket_number,
+            what=f"ticket {ticket.ticket_number} is complete; alert {listed.uid} was reset, and is active again or still",
+            repairs=(
+                DriftObserved(
+                    key=listed.key,
+                    drift="MissedReset",
+                    observed_at=seen.asked_at,
+                    organization_id=listed.organization_id,
+                    external_id=name,
+                    ticket_id=ticket.id,
+                    ticket_number=ticket.ticket_number,
+                    uid=listed.uid,
+                ),
+            ),
+        )
+    )
+    return None
+
+
+def _not_listed(body: Body, key: str, seen: VendorSide, found: Comparison) -> None:
+    """Alerts that the log takes for active and NinjaOne does not list, one drift for each incident."""
+    gone: dict[str, list[str]] = {}
+    for uid, alert in sorted(body.get("alerts", {}).items()):
+        if not alert.get("active") or uid in seen.alerts or "storms_own" in alert:
+            continue
+        name = alert.get("incident", "")
+        incident = body.get("incidents", {}).get(name, {})
+        source = (alert.get("fact") or incident.get("fact") or {}).get("source_type")
+        if source != TEST_ALERT and under_way(body, name) is None:
+            gone.setdefault(name, []).append(uid)
+    for name, uids in sorted(gone.items()):
+        incident = body.get("incidents", {}).get(name, {})
+        ticket = seen.tickets.get(incident.get("ticket", -1))
+        stands = (
+            f"ticket {ticket.ticket_number} is open" if ticket and not ticket.is_complete else "the log waits for it"
+        )
+        found.drifts.append(
+            Drift(
+                drift="MissedClose",
+                key=key,
+                organization_id=incident.get("organization"),
+                uids=tuple(uids),
+                external_id=name or None,
+                ticket_id=ticket.id if ticket else None,
+                ticket_number=ticket.ticket_number if ticket else "",
+                what=f"alert {', '.join(uids)} is over in NinjaOne, and {stands}",
+                repairs=tuple(Tell("gone", uid) for uid in uids),
+            )
+        )

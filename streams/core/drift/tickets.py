@@ -1,0 +1,240 @@
+"""Every open ticket of ours belongs to an incident that wants it open, once, and looks as it was opened."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from schemas.autotask import Ticket
+from schemas.drift import DriftObserved, MendableDrift
+from schemas.identity import external_id as external_id_of
+from schemas.identity import key_of_external_id
+from streams.core.drift.findings import Body, Comparison, Drift, LogSide, Tell, VendorSide, under_way
+from streams.core.incident import Incident, status_of
+
+
+def compare_tickets(log: LogSide, seen: VendorSide, found: Comparison) -> None:
+    """Judge every open ticket, then every incident whose ticket was deleted."""
+    owners = {
+        incident["ticket"]: (key, name)
+        for key, body in log.incidents.items()
+        for name, incident in body.get("incidents", {}).items()
+        if "ticket" in incident
+    }
+    for _, ticket in sorted(seen.tickets.items()):
+        if not ticket.is_complete:
+            found.open.add(ticket.id)
+            _Look(log, seen, found, ticket, owners.get(ticket.id)).judge()
+        elif ticket.id in owners:
+            _completed(log.incidents[owners[ticket.id][0]], *owners[ticket.id], ticket, found)
+    for number in sorted(seen.deleted & owners.keys()):
+        key, name = owners[number]
+        _deleted(log.incidents[key], key, name, number, seen, found)
+
+
+class _Look:
+    """One open ticket."""
+
+    def __init__(
+        self, log: LogSide, seen: VendorSide, found: Comparison, ticket: Ticket, owner: tuple[str, str] | None
+    ) -> None:
+        self.log, self.seen, self.found, self.ticket = log, seen, found, ticket
+        written = ticket.external_id or ""
+        self.key, self.name = owner or (key_of_external_id(written) or "", written)
+        self.body: Body = log.incidents.get(self.key, {})
+        self.incident: Incident | None = self.body.get("incidents", {}).get(self.name)
+        self.organization: int | None = self.incident["organization"] if self.incident is not None else None
+
+    def judge(self) -> None:
+        """Exactly one drift or one explanation, or nothing for a ticket whose alerts are active; an edit comes on top."""
+        if not self.key:
+            return self.explain("NotOurs")
+        command = under_way(self.body, self.name)
+        if command is not None:
+            return self.explain(f"Waiting:{command}")
+        if self.incident is None:
+            return self.orphan()
+        own = self.incident.get("ticket")
+        if own is None:
+            return self.changed("Autotask has its ticket, the log does not know it")
+        if own != self.ticket.id:
+            other = self.seen.tickets.get(own)
+            kept = self.incident.get("number") or (other.ticket_number if other is not None else "") or own
+            line = f"ticket {self.number} is a double of {kept} ({self.name})"
+            return self.drift("DoubledTicket", line, self.fact("DoubledTicket"))
+        self.edited()
+        return self.standing(self.incident)
+
+    @property
+    def number(self) -> str:
+        return self.ticket.ticket_number or str(self.ticket.id)
+
+    def orphan(self) -> None:
+        """No incident knows it. Where its alert is active and was never heard of, the ticket is taken over."""
+        uid = next(
+            (
+                uid
+                for uid, alert in self.seen.alerts.items()
+                if alert.key == self.key and uid not in self.body.get("alerts", {}) and _same(self.key, uid, self.name)
+            ),
+            None,
+        )
+        if uid is not None:
+            self.organization = self.seen.alerts[uid].organization_id
+            line = f"ticket {self.number} ({self.name}) belongs to an active alert that the log never heard of"
+            return self.drift("OrphanTicket", line, Tell("alert", uid, ticket_id=self.ticket.id), uids=(uid,))
+        line = f"ticket {self.number} ({self.name}) belongs to no incident that is known"
+        device = self.seen.devices.get(self.key)
+        self.organization = device.organization_id if device is not None else self.organization
+        known = device is not None or self.key in self.seen.pending or not self.key.isdigit() or self.body
+        if not known and self.key not in self.log.devices:
+            left = f"NinjaOne has no device {self.key}: another Lockstep's ticket, perhaps; complete it by hand"
+            return self.drift("OrphanTicket", line, left=left)
+        return self.drift("OrphanTicket", line, self.fact("OrphanTicket"))
+
+    def edited(self) -> None:
+        """What is ours of the ticket and is not as it was when it was opened."""
+        assert self.incident is not None
+        asked = self.log.asked.get(self.name)
+        company = asked.company_id if asked is not None else self.incident.get("company")
+        fields: list[str] = []
+        if self.ticket.external_id != self.name:
+            fields.append("externalID")
+        if company is not None and self.ticket.company_id != company:
+            fields.append("companyID")
+        item = asked.configuration_item_id if asked is not None else None
+        today = self.body.get("item", {}).get("id", item)
+        if item is not None and self.ticket.configuration_item_id not in (item, today):
+            fields.append("configurationItemID")
+        if fields:
+            line = f"ticket {self.number} was changed where it is ours: {', '.join(fields)}"
+            fact = self.fact("ForeignEdit", fields=tuple(fields), company_id=company, item_id=item)
+            self.drift("ForeignEdit", line, fact, fields=tuple(fields))
+
+    def standing(self, incident: Incident) -> None:
+        """Whether the incident wants its ticket open."""
+        if "parked" in incident:
+            return self.explain(incident["parked"]["reason"])
+        if "ended" not in incident:
+            if not incident["active"]:
+                return self.explain(_why_open(incident))
+            if self.ticket.id in self.found.standing or self._counted():
+                return None
+            if any(uid in self.seen.alerts for uid in incident["active"]):
+                return self.explain("AlertExplained")
+            # A storm's ticket and a test alert's have no alert in NinjaOne.
+            return self.explain("Storm" if self._storms(incident) else "TestAlert")
+        if incident["ended"] == "Dismissed":
+            return self.explain("Dismissed")
+        at = self.ticket.last_activity_date or 0
+        if at > incident.get("open_seen", 0) and status_of({**incident, "open_seen": at}) == "reopened":
+            return self.changed("somebody reopened it, and the log did not hear of that")
+        line = f"ticket {self.number} is open although {self.name} is over ({incident['ended']})"
+        return self.drift("MissedClose", line, self.fact("MissedClose"))
+
+    def _counted(self) -> bool:
+        return any(drift.external_id == self.name and drift.drift == "MissedClose" for drift in self.found.drifts)
+
+    def _storms(self, incident: Incident) -> bool:
+        alerts = self.body.get("alerts", {})
+        return any("storms_own" in alerts.get(uid, {}) for uid in incident["active"])
+
+    def changed(self, why: str) -> None:
+        """The log is behind: what is seen of the ticket is told, and decided like any other change."""
+        self.drift("MissedChange", f"ticket {self.number}: {why}", Tell("ticket", str(self.ticket.id)))
+
+    def explain(self, reason: str) -> None:
+        self.found.explain("ticket", self.number, self.key, reason, self.organization)
+
+    def drift(self, drift: Any, what: str, *repairs: Tell | DriftObserved, **more: Any) -> None:
+        self.found.drifts.append(
+            Drift(
+                drift=drift,
+                key=self.key,
+                what=what,
+                organization_id=self.organization,
+                external_id=self.name or None,
+                ticket_id=self.ticket.id,
+                ticket_number=self.ticket.ticket_number,
+                repairs=repairs,
+                **more,
+            )
+        )
+
+    def fact(self, drift: MendableDrift, **more: Any) -> DriftObserved:
+        return DriftObserved(
+            key=self.key,
+            drift=drift,
+            observed_at=self.seen.asked_at,
+            organization_id=self.organization,
+            external_id=self.name,
+            ticket_id=self.ticket.id,
+            ticket_number=self.ticket.ticket_number,
+            **more,
+        )
+
+
+def _same(key: str, uid: str, name: str) -> bool:
+    try:
+        return external_id_of(key, uid) == name
+    except ValueError:
+        return False
+
+
+def _why_open(incident: Incident) -> str:
+    """Why the ticket of an incident without active alerts is open, and rightly so."""
+    if "settling" in incident:
+        return "Settling"
+    if "left" in incident:
+        return str(incident["left"])
+    return "ReopenedByTechnician"
+
+
+def _completed(body: Body, key: str, name: str, ticket: Ticket, found: Comparison) -> None:
+    """A complete ticket whose incident the log takes for open, and whose alerts are no drift of their own (a storm's, say)."""
+    incident = body["incidents"][name]
+    known = any(drift.ticket_id == ticket.id for drift in found.drifts)
+    if "ended" in incident or "parked" in incident or known or under_way(body, name) is not None:
+        return
+    found.drifts.append(
+        Drift(
+            drift="MissedChange",
+            key=key,
+            organization_id=incident["organization"],
+            external_id=name,
+            ticket_id=ticket.id,
+            ticket_number=ticket.ticket_number,
+            what=f"ticket {ticket.ticket_number or ticket.id} was completed, and the log did not hear of that",
+            repairs=(Tell("ticket", str(ticket.id)),),
+        )
+    )
+
+
+def _deleted(body: Body, key: str, name: str, number: int, seen: VendorSide, found: Comparison) -> None:
+    """Only a ticket that is still needed is missed: its incident is open, and no command of it is under way."""
+    incident = body["incidents"][name]
+    if "ended" in incident or "parked" in incident or under_way(body, name) is not None:
+        return
+    shown = incident.get("number") or str(number)
+    found.drifts.append(
+        Drift(
+            drift="MissingTicket",
+            key=key,
+            organization_id=incident["organization"],
+            uids=tuple(uid for uid in incident["active"] if uid in seen.alerts),
+            external_id=name,
+            ticket_id=number,
+            ticket_number=incident.get("number") or "",
+            what=f"ticket {shown} ({name}) was deleted in Autotask while its incident is open",
+            repairs=(
+                DriftObserved(
+                    key=key,
+                    drift="MissingTicket",
+                    observed_at=seen.asked_at,
+                    organization_id=incident["organization"],
+                    external_id=name,
+                    ticket_id=number,
+                    ticket_number=incident.get("number") or "",
+                ),
+            ),
+        )
+    )

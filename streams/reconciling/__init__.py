@@ -1,0 +1,1 @@
+"""``lockstep resync`` and ``reconcile``: both vendors read anew beside the log, and what follows from that."""
