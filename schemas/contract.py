@@ -12,7 +12,7 @@ from typing import Any
 
 import orjson
 
-from schemas import VERSION, commands, facts, storms, topics
+from schemas import VERSION, commands, facts, shadow, storms, topics
 from schemas.audit import AuditRecord
 from schemas.model import Model
 
@@ -28,6 +28,7 @@ MESSAGES: dict[str, tuple[type[Model], ...]] = {
         facts.AlertGone,
     ),
     topics.HANDOFFS: (*storms.STORM_FACTS, facts.AlertGone),
+    topics.SHADOW: shadow.SHADOW_FACTS,
     topics.OUTCOMES: (facts.CommandSettled,),
     topics.TIMERS: (facts.TimerFired,),
     topics.CONTROL: tuple(model for model in facts.FACTS if issubclass(model, facts.ControlFact)),

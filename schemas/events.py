@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from schemas.commands import COMMANDS, Command
 from schemas.envelope import DecodeError, Envelope
 from schemas.facts import FACTS, Fact
+from schemas.shadow import SHADOW_FACTS
 from schemas.storms import STORM_FACTS
 
 
@@ -28,7 +29,7 @@ class NewerVersion(DecodeError):
 
 M = TypeVar("M", Fact, Command, covariant=True)
 
-_FACTS: dict[str, type[Fact]] = {model.ce_type: model for model in (*FACTS, *STORM_FACTS)}
+_FACTS: dict[str, type[Fact]] = {model.ce_type: model for model in (*FACTS, *STORM_FACTS, *SHADOW_FACTS)}
 _COMMANDS: dict[str, type[Command]] = {model.ce_type: model for model in COMMANDS}
 
 

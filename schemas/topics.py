@@ -22,6 +22,7 @@ CONTROL = "control"
 STORM_CANDIDATES = "storms.candidates"
 STORM_VERDICTS = "storms.verdicts"
 HANDOFFS = "handoffs"
+SHADOW = "shadow"
 #: The header of a record in ``handoffs`` that names the topic that it is for.
 FOR_TOPIC = "for_topic"
 TICKET_COMMANDS = "autotask.ticket-commands"
@@ -76,6 +77,12 @@ CATALOGUE: tuple[Topic, ...] = (
         holds="facts of one agent for another, before they are forwarded",
         partitions=1,
         transactional=True,
+    ),
+    Topic(
+        name=SHADOW,
+        key="alert uid or ticket id",
+        holds="AlertTicketNamed, OtherTicketObserved: what another connector does, in a shadow",
+        partitions=1,
     ),
     Topic(name=TICKET_COMMANDS, key="device key", holds="ticket commands", partitions=1, transactional=True),
     Topic(

@@ -191,9 +191,22 @@ class ExecutorSettings(_Section):
     dead_letters: DeadLetterSettings = DeadLetterSettings()
 
 
-class Settings(_Section):
-    """All of ``lockstep.yaml``. ``root`` is the folder that relative paths refer to."""
+class ShadowSettings(_Section):
+    """The other connector that a shadow watches. ``creators``: Autotask resource ids that it opens tickets as.
 
+    Empty: whoever opened most of the tickets that NinjaOne names at its alerts.
+    """
+
+    creators: tuple[int, ...] = ()
+
+
+class Settings(_Section):
+    """All of ``lockstep.yaml``. ``root`` is the folder that relative paths refer to.
+
+    ``mode: shadow`` reads and predicts only (docs/shadow.md); every process and verb under these settings knows it.
+    """
+
+    mode: Literal["live", "shadow"] = "live"
     kafka: KafkaSettings = KafkaSettings()
     ninjaone: NinjaOneSettings = NinjaOneSettings()
     autotask: AutotaskSettings = AutotaskSettings()
@@ -202,9 +215,15 @@ class Settings(_Section):
     connectors: ConnectorsSettings = ConnectorsSettings()
     worker: WorkerSettings = WorkerSettings()
     executor: ExecutorSettings = ExecutorSettings()
+    shadow: ShadowSettings = ShadowSettings()
     secrets_file: str = ".lockstep/secrets.yaml"
     policy: str = "policy.yaml"
     root: Path = Field(default=Path(), exclude=True)
+
+    @property
+    def shadowing(self) -> bool:
+        """Whether this installation is a shadow: it never writes at a vendor."""
+        return self.mode == "shadow"
 
     def path(self, value: str) -> Path:
         """A path of the configuration, relative to the configuration file's folder."""

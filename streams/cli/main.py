@@ -22,6 +22,7 @@ VERBS = {
     **dict.fromkeys(("up", "run", "sandbox", "demo"), "running"),
     **dict.fromkeys(("status", "explain", "audit", "topics"), "observe"),
     **dict.fromkeys(("rebuild", "whatif"), "replaying"),
+    "shadow": "shadow",
     "parked": "parked",
     **dict.fromkeys(("pause", "resume"), "work"),
     "policy": "policy",
@@ -31,7 +32,6 @@ VERBS = {
 
 #: Verbs of the design that a later version brings: refused by name, so that nobody takes silence for success.
 NOT_YET = {
-    "shadow": "predicting beside another connector",
     "resync": "reading both vendors anew",
     "reconcile": "comparing log, NinjaOne and Autotask",
     "export": "audit and facts as files",
@@ -48,6 +48,7 @@ ONE_LINERS = (
     ("streams.log", "LogError"),
     ("streams.readers", "ReadError"),
     ("streams.topics", "TopicsError"),
+    ("streams.mode", "ModeError"),
     ("streams.vendors", "NoCredentials"),
     ("streams.policy_check", "TenantAway"),
     ("streams.policy_log", "NothingToTry"),
@@ -58,6 +59,7 @@ ONE_LINERS = (
     ("streams.delivery.fatal", "StartRefused"),
     ("streams.drill.schedule", "ScheduleError"),
     ("connectors.autotask.client", "AccessError"),
+    ("connectors.reading_only", "WriteRefused"),
     ("connectors.sandbox.remote", "SandboxAway"),
 )
 

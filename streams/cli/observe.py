@@ -23,6 +23,7 @@ from streams.explaining import happening_of
 from streams.handling import dead_letters
 from streams.health import connections
 from streams.mapping_report import SETTLED, as_rows, mapping, summary, told
+from streams.mode import mode_of
 from streams.operations import Pause, pauses, switches
 from streams.policy_log import organizations_told, policy_standing
 from streams.readers import read_all, tail
@@ -57,6 +58,8 @@ def status(config: Path | None, as_json: bool, role: str | None) -> int:
     if as_json:
         say_json(found)
         return 0
+    if found["mode"] == "shadow":
+        say("mode: shadow: nothing is written at NinjaOne or Autotask; 'lockstep shadow' compares")
     for name, connection in found["connections"].items():
         since = f" since {connection['since']}" if connection["since"] else ""
         word = _WORDS.get(connection["state"], connection["state"])
@@ -94,10 +97,12 @@ async def _status(settings: Settings) -> dict[str, Any]:
     states = await connections(options)
     reports = await roles(options, now=machine_now())
     current = await policy_standing(options)
-    paused = pauses(await switches(options))
+    operations = await switches(options)
+    paused = pauses(operations)
     views = await mapping(options)
     letters = [letter for letter in await dead_letters(options) if letter.handled is None]
     return {
+        "mode": mode_of(operations) or "live",
         "connections": {
             name: _connection(state, paused.get(name) or paused.get("all")) for name, state in states.items()
         },
