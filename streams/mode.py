@@ -28,14 +28,16 @@ class ModeError(RuntimeError):
     """The log belongs to an installation of the other mode; one line with the way out."""
 
 
-async def claim(options: KafkaOptions, log: KafkaLog, mode: Mode) -> None:
+async def claim(
+    options: KafkaOptions, log: KafkaLog, mode: Mode, *, topic: str = OPERATIONS, audit: str = AUDIT
+) -> None:
     """Make sure that the log is of this mode, and write it down where it is new. Raises ``ModeError``, ``ReadError``, ``LogError``."""
-    found = mode_of(await last_values(options, OPERATIONS))
+    found = mode_of(await last_values(options, topic))
     if found is None:
-        began = any(end for end in (await end_offsets(options, AUDIT)).values())
+        began = any(end for end in (await end_offsets(options, audit)).values())
         found = "live" if began else mode
         if found == mode:
-            await log.remember(OPERATIONS, KEY, mode.encode())
+            await log.remember(topic, KEY, mode.encode())
     if found != mode:
         raise ModeError(
             f"mode is {mode}, but the log at {options.bootstrap_servers} belongs to {_WHAT[found]}; {_WAY_OUT[mode]}"

@@ -147,7 +147,9 @@ def test_a_shadow_names_what_the_other_integration_does_otherwise_and_writes_not
 
 
 def _never_mixed(system: System) -> None:
-    """A live role on a shadow's log refuses with one line."""
+    """A live role on a shadow's log refuses with one line, and so does what could only wait in vain there."""
+    said = system.lockstep("send-test-alert", "--organization", "1")
+    assert (said.code, "this is a shadow" in said.err) == (1, True)
     said = system.lockstep("run", "connectors", LOCKSTEP_MODE="live")
     assert said.code == 1
     assert said.err.splitlines()[-1].startswith("lockstep: mode is live, but the log at 127.0.0.1:")
