@@ -264,8 +264,9 @@ def load_settings(
     value that does not fit or a secret in the YAML file.
     """
     environment = os.environ if environment is None else environment
-    named = config is not None or "LOCKSTEP_CONFIG" in environment
-    path = config or Path(environment.get("LOCKSTEP_CONFIG", CONFIG_NAME))
+    chosen = environment.get("LOCKSTEP_CONFIG", "")
+    named = config is not None or bool(chosen)
+    path = config or Path(chosen or CONFIG_NAME)
     document: dict[str, Any] = {}
     if path.is_file():
         document = _read_yaml(path)

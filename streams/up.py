@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import socket
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -124,6 +125,7 @@ class Installation:
             report = {
                 "role": "supervisor",
                 "name": "supervisor",
+                "host": socket.gethostname(),
                 "pid": os.getpid(),
                 "at": self._now(),
                 "roles": figures,

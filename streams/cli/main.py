@@ -14,7 +14,7 @@ from pathlib import Path
 import click
 
 from schemas import VERSION
-from streams.cli.base import FAILED, USAGE, Failure, say_error
+from streams.cli.base import FAILED, USAGE, ConfigFile, Failure, say_error
 
 #: Every verb and the module that has it: loaded when the verb is used, so that a check of a file does not load Faust.
 VERBS = {
@@ -96,9 +96,7 @@ class Root(Group):
 
 @click.group(cls=Root, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(VERSION, prog_name="lockstep", message="%(prog)s %(version)s")
-@click.option(
-    "--config", type=click.Path(path_type=Path, dir_okay=False), help="Configuration file (default: lockstep.yaml)."
-)
+@click.option("--config", type=ConfigFile(), help="Configuration file (default: lockstep.yaml).")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of text.")
 def root(config: Path | None, as_json: bool) -> None:
     """Keeps NinjaOne and Autotask in step. Exit codes: 0 done, 1 failed, 2 difference or finding, 64 wrong usage."""

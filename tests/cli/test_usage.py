@@ -39,6 +39,7 @@ from tests.cli.terminal import LOCKSTEP, Terminal
         ("connect ninjaone --username x", "--username and --integration-code belong to autotask"),
         ("connect autotask", "nothing to connect with; give the user and --secret-stdin"),
         ("sandbox --ninjaone-port 99999", "99999 is not in the range"),
+        ("shadow --grace soon", "'soon' is no length of time; write it like 15m, 2h or 1d"),
         ("init", "no terminal to ask at; give --client-id, --username, --integration-code, LOCKSTEP_NINJAONE"),
     ],
 )
@@ -48,6 +49,13 @@ def test_wrong_usage_is_one_line_that_names_the_way_out(terminal: Terminal, argu
     assert words in said.line
     assert "--help')" in said.line
     assert list(terminal.folder.iterdir()) == []
+
+
+@pytest.mark.parametrize("arguments", [["up", "--config", ""], ["--config", "", "status"], ["sandbox", "--config="]])
+def test_an_empty_config_is_not_taken_for_the_default(terminal: Terminal, arguments: list[str]) -> None:
+    said = terminal.run(*arguments)
+    assert said.code == 64
+    assert "it is empty; name a file, or leave --config out for lockstep.yaml" in said.line
 
 
 @pytest.mark.parametrize("arguments", ["", "policy", "parked"])

@@ -162,3 +162,10 @@ def test_setting_up_fields_is_refused_in_a_shadow_before_anything_is_sent(system
         assert system.written() == before
     finally:
         system.write_policy(system.policy())
+
+
+def test_an_organization_that_does_not_exist_is_no_empty_list(system: System) -> None:
+    for verb in ("list", "held", "retry"):
+        said = system.lockstep("parked", verb, "--organization", "999999")
+        assert (said.code, said.out) == (1, ""), said
+        assert "NinjaOne has no organization 999999; there are" in said.err
