@@ -49,7 +49,7 @@ PLAIN: dict[str, tuple[str, str]] = {
     topics.TICKETS: ("text/plain", "the device key of the ticket"),
     topics.DEVICE_DIGESTS: ("text/plain", "the digest of what was published last"),
     topics.CURSORS: ("application/json", "how far a poller has read"),
-    topics.OPERATIONS: ("application/json", "an operator's switch"),
+    topics.OPERATIONS: ("application/json", "an operator's switch, or whose log it is"),
     topics.ROLES: ("application/json", "the figures of a running role"),
     **dict.fromkeys(
         topics.AGENT_STATE.values(),

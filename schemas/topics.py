@@ -105,7 +105,13 @@ CATALOGUE: tuple[Topic, ...] = (
     ),
     Topic(name=CURSORS, key="poller", holds="how far a poller has read", partitions=1, cleanup="compact"),
     Topic(name=CONNECTIONS, key="connection", holds="ConnectionChanged", partitions=1, retention_ms=-1),
-    Topic(name=OPERATIONS, key="switch", holds="operator switches (pause)", partitions=1, cleanup="compact"),
+    Topic(
+        name=OPERATIONS,
+        key="switch",
+        holds="operator switches (pause), live or shadow",
+        partitions=1,
+        cleanup="compact",
+    ),
     Topic(name=ROLES, key="role and process", holds="figures of running roles", partitions=1, cleanup="compact"),
     Topic(
         name=INCIDENTS_STATE,

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal
 
+from schemas.model import Model
 from schemas.topics import AUDIT, OPERATIONS
 from streams.kafka_options import KafkaOptions
 from streams.log import KafkaLog
@@ -22,6 +23,12 @@ _WAY_OUT = {
     "live": "a live installation begins with a log of its own: name another kafka.data_dir (or cluster), or set 'mode: shadow'",
     "shadow": "a shadow has a log of its own: name another kafka.data_dir (or cluster), or leave 'mode: shadow' and --shadow out",
 }
+
+
+class Claim(Model):
+    """The mark: which kind of installation the log belongs to."""
+
+    mode: Mode
 
 
 class ModeError(RuntimeError):
@@ -37,7 +44,7 @@ async def claim(
         began = any(end for end in (await end_offsets(options, audit)).values())
         found = "live" if began else mode
         if found == mode:
-            await log.remember(topic, KEY, mode.encode())
+            await log.remember(topic, KEY, Claim(mode=mode).to_json())
     if found != mode:
         raise ModeError(
             f"mode is {mode}, but the log at {options.bootstrap_servers} belongs to {_WHAT[found]}; {_WAY_OUT[mode]}"
@@ -46,7 +53,5 @@ async def claim(
 
 def mode_of(operations: Mapping[str, bytes]) -> Mode | None:
     """What the topic says, ``None`` where nobody has claimed the log."""
-    value = operations.get(KEY, b"")
-    if value == b"shadow":
-        return "shadow"
-    return "live" if value == b"live" else None
+    value = operations.get(KEY)
+    return None if value is None else Claim.from_json(value).mode
