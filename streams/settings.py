@@ -18,6 +18,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 
 from streams.limit import DeadLetterLimit
+from streams.shadow_settings import ShadowSettings
 
 CONFIG_NAME = "lockstep.yaml"
 _PREFIX = "LOCKSTEP_"
@@ -191,20 +192,8 @@ class ExecutorSettings(_Section):
     dead_letters: DeadLetterSettings = DeadLetterSettings()
 
 
-class ShadowSettings(_Section):
-    """The other connector that a shadow watches. ``creators``: Autotask resource ids that it opens tickets as.
-
-    Empty: whoever opened most of the tickets that NinjaOne names at its alerts.
-    """
-
-    creators: tuple[int, ...] = ()
-
-
 class Settings(_Section):
-    """All of ``lockstep.yaml``. ``root`` is the folder that relative paths refer to.
-
-    ``mode: shadow`` reads and predicts only (docs/shadow.md); every process and verb under these settings knows it.
-    """
+    """All of ``lockstep.yaml``. ``root``: what relative paths refer to. ``mode: shadow`` only predicts (docs/shadow.md)."""
 
     mode: Literal["live", "shadow"] = "live"
     kafka: KafkaSettings = KafkaSettings()

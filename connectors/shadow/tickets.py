@@ -61,18 +61,29 @@ class OtherTickets:
         self._seen: dict[int, OtherTicketObserved] = {}
         self._found: dict[str, int] = {}
         self._missing: Counter[str] = Counter()
-        self._cursor: int | None = None
+        self._loaded = False
+        #: Where the watch begins for a creator, and how far the changes were read (Autotask's clock); for whom.
+        self._began = self._cursor = 0
+        self._read_for: frozenset[int] = frozenset()
 
     async def poll(self) -> int:
         """Read what is new or changed and publish it; returns the number of facts. Raises ``CallFailed``, ``CallsSuspended``."""
-        if self._cursor is None:
+        if not self._loaded:
             self._load(await self._log.remembered(SHADOW))
-            newest = max((ticket.last_activity_at for ticket in self._seen.values()), default=0)
-            self._cursor = newest or self._client.now()
-        published = 0
-        for filters in (*self._by_name(), *self._changed(self._cursor)):
+        self._find_named()
+        creators = self.creators()
+        if not creators <= self._read_for:
+            # Only now it is known whose tickets they are: those from before were not looked at.
+            self._cursor = min(self._began, self._cursor)
+        published, newest = 0, self._cursor
+        for filters in (*self._by_name(), *self._changed(creators)):
             async for page in self._client.pages("Tickets", filters, _FIELDS):
-                published += await self._publish(await self._rows.read(Ticket, page))
+                tickets = await self._rows.read(Ticket, page)
+                published += await self._publish(tickets)
+                newest = max([newest, *(ticket.last_activity_date or 0 for ticket in tickets)])
+        # Pages come in the order of ids, not of time: only a whole round says how far it has come.
+        self._cursor, self._read_for = newest, creators
+        self._find_named()
         for name in self._names - self._found.keys():
             self._missing[name] += 1
         return published
@@ -100,8 +111,19 @@ class OtherTickets:
             except ValidationError:
                 # Of a newer Lockstep: it is read from Autotask again.
                 continue
-        for ticket in self._seen.values():
-            self._names_of(ticket)
+        newest = max((ticket.last_activity_at for ticket in self._seen.values()), default=0)
+        self._began = self._cursor = newest or self._client.now()
+        self._find_named()
+        self._read_for = self.creators()
+        self._loaded = True
+
+    def _find_named(self) -> None:
+        """Which of the names stand for tickets that were seen."""
+        numbers = {ticket.ticket_number.upper(): number for number, ticket in self._seen.items()}
+        for name in self._names - self._found.keys():
+            number = int(name) if name.isdecimal() else numbers.get(name.upper())
+            if number in self._seen:
+                self._found[name] = number
 
     def _by_name(self) -> list[Sequence[Filter]]:
         wanted = [
@@ -115,15 +137,14 @@ class OtherTickets:
             if some
         ]
 
-    def _changed(self, cursor: int) -> list[Sequence[Filter]]:
-        since = condition("gte", "lastActivityDate", texts.instant(max(0, cursor - _OVERLAP_MS)))
-        creators = self.creators()
+    def _changed(self, creators: frozenset[int]) -> list[Sequence[Filter]]:
+        since = condition("gte", "lastActivityDate", texts.instant(max(0, self._cursor - _OVERLAP_MS)))
         watched = sorted(
             ticket.ticket_id
             for ticket in self._seen.values()
             if ticket.creator_resource_id not in creators
             # One that is complete may be reopened, for a day.
-            and (not ticket.completed or (ticket.completed_at or 0) > cursor - _DAY_MS)
+            and (not ticket.completed or (ticket.completed_at or 0) > self._cursor - _DAY_MS)
         )
         conditions = [condition("in", "id", watched[at : at + _IDS]) for at in range(0, len(watched), _IDS)]
         if creators:
@@ -140,17 +161,10 @@ class OtherTickets:
             await self._log.publish([_publication(fact) for fact in fresh])
         for fact in fresh:
             self._take(fact)
-            self._names_of(fact)
-            self._cursor = max(self._cursor or 0, fact.last_activity_at)
         return len(fresh)
 
     def _take(self, fact: OtherTicketObserved) -> None:
         self._seen[fact.ticket_id] = fact
-
-    def _names_of(self, fact: OtherTicketObserved) -> None:
-        for name in (str(fact.ticket_id), *(n for n in self._names if n.upper() == fact.ticket_number.upper())):
-            if name in self._names:
-                self._found[name] = fact.ticket_id
 
     async def _fact(self, ticket: Ticket) -> OtherTicketObserved:
         return OtherTicketObserved(

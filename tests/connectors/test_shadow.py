@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -11,7 +11,7 @@ import pytest
 import pytest_asyncio
 
 from connectors.autotask.metadata import Metadata
-from connectors.ports import Verdict
+from connectors.ports import Log, Publication, Verdict
 from connectors.shadow.effects import PredictedAutotask, PredictedNinjaOne, PredictingClient
 from connectors.shadow.named import NamesApart
 from connectors.shadow.tickets import OtherTickets
@@ -55,7 +55,7 @@ async def native(it: Lab, *, by: int = OTHER_TECHNICIAN, **values: Any) -> int:
     return int((await it.api.control("POST", "tickets", 200, **fields))["itemId"])
 
 
-def watching(it: Lab, *names: int | str, log: MemoryLog | None = None, creators: tuple[int, ...] = ()) -> OtherTickets:
+def watching(it: Lab, *names: int | str, log: Log | None = None, creators: tuple[int, ...] = ()) -> OtherTickets:
     known = {str(name) for name in names}
     return OtherTickets(it.client, log or it.log, Metadata(it.client), names=known, creators=creators)
 
@@ -137,6 +137,48 @@ async def test_a_ticket_that_a_person_opened_from_an_alert_brings_none_of_their_
     assert {fact.ticket_id for fact in seen(it)} == set(named)
     await it.api.control("POST", f"tickets/{named[2]}/complete", 200)
     assert await watch.poll() == 1, "but the ticket itself is followed"
+
+
+async def test_what_it_opened_before_it_was_known_by_a_name_is_read_then(it: Lab) -> None:
+    watch = watching(it)
+    await watch.poll()
+    early = await native(it)
+    await it.api.control("POST", "clock", 200, advance=3600)
+    watch._names.add(str(await native(it)))
+    await watch.poll()
+    await watch.poll()
+    assert early in {fact.ticket_id for fact in seen(it)}
+
+
+async def test_a_round_that_fails_in_the_middle_is_read_again_from_where_it_began(
+    it: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("connectors.autotask.client.PAGE", 1)
+    watch = watching(it, creators=(OTHER_TECHNICIAN,), log=FailingAtTheSecond(it.log))
+    await watch.poll()
+    first, second = await native(it), await native(it)
+    # The first page tells of a change that is an hour newer than what the second one holds.
+    await it.api.control("POST", "clock", 200, advance=3600)
+    await it.api.control("PATCH", f"tickets/{first}", 200, priority=4, resourceID=OTHER_TECHNICIAN)
+    with pytest.raises(ConnectionError):
+        await watch.poll()
+    assert {fact.ticket_id for fact in seen(it)} == {first}
+    await watch.poll()
+    assert {fact.ticket_id for fact in seen(it)} == {first, second}
+
+
+class FailingAtTheSecond(NamesApart):
+    """A log whose second publication fails, once."""
+
+    def __init__(self, log: MemoryLog) -> None:
+        super().__init__(log, set())
+        self.left = 1
+
+    async def publish(self, publications: Sequence[Publication]) -> None:
+        self.left -= 1
+        if self.left == -1:
+            raise ConnectionError("Kafka is away")
+        await super().publish(publications)
 
 
 async def test_who_opens_them_may_be_said_in_the_settings(it: Lab) -> None:

@@ -28,6 +28,7 @@ from tests.core.spec import (
     subject,
     triggered,
 )
+from tests.core.storm_world import World, storm_policy, uid_of
 
 LATE = START + 10 * HOUR
 
@@ -251,3 +252,18 @@ def test_the_order_and_number_of_the_other_s_facts_change_nothing() -> None:
     scene = opened().later(MINUTE).when(reset()).settle("CompleteTicket")
     before = told(scene, *facts).document()
     assert told(scene, *facts, *[fact for fact in facts if fact != theirs()]).document() == before
+
+
+def test_in_a_storm_the_other_s_tickets_stand_beside_one_parent_ticket() -> None:
+    world = World(**storm_policy()).down(1, 2, 3).work()
+    facts = [
+        fact
+        for device in (1, 2, 3)
+        for fact in (named(uid_of(device), str(9000 + device)), theirs(9000 + device, company_id=29683))
+    ]
+    found = told(world.incidents, *facts)
+    assert kinds(found) == ["OnlyTheOther"] * 3
+    assert dict(found.rules[0].only_other) == {"appended PartOfStorm": 3}
+    assert (found.rules[0].rule, found.storm_tickets) == ("offline", 1)
+    world.up(1, 2, 3).work()
+    assert dict(told(world.incidents, *facts).rules[0].only_other) == {"appended PartOfStorm": 3}

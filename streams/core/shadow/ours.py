@@ -126,7 +126,7 @@ class Ours:
         for change in record.decision.get("changes", []):
             section, *names = change["at"] or [""]
             place = (change["set"] or {}).get("incident")
-            if section == "alerts" and place and names[0] in self.alerts:
+            if section == "alerts" and place and names and names[0] in self.alerts:
                 self.alerts[names[0]].incident = place
         for command in record.commands:
             if command.type == CreateTicket.ce_type:
