@@ -5,7 +5,9 @@ The other integration is played through the sandboxes' control calls: another re
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import json
 import signal
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,7 +17,11 @@ import pytest
 import yaml
 
 from connectors.sandbox.autotask_seed import MONITORING, SERVICE_DESK, TECHNICIANS
+from schemas.contract import document
+from streams.kafka_options import KafkaOptions
+from streams.readers import read_all
 from tests.line.system import Row, System, name_of, until, writes
+from tests.schemas.stranger import Stranger
 
 OTHER = TECHNICIANS[1]
 HIGH = 1
@@ -142,8 +148,20 @@ def test_a_shadow_names_what_the_other_integration_does_otherwise_and_writes_not
     assert beside.writes() == []
     assert "shadow" in system.lockstep("status").out
 
+    assert asyncio.run(_read_by_a_stranger(system)) == {uids[device["id"]] for device in beside.devices[:6]} - {
+        uids[unopened["id"]]
+    }
     _never_mixed(system)
     _switched_over(beside, open_yet, uids[still["id"]], uids[unopened["id"]])
+
+
+async def _read_by_a_stranger(system: System) -> set[str]:
+    """The alerts that name a ticket, as a consumer reads the watch over the other integration who knows the document only."""
+    stranger, named = Stranger(document()), set()
+    servers = json.loads((system.folder / "kafka" / "broker.json").read_text())["bootstrap_servers"]
+    async for record in read_all(KafkaOptions(bootstrap_servers=servers), "shadow"):
+        named.add(stranger.read("shadow", record.headers, record.key, record.value).get("uid"))
+    return named - {None}
 
 
 def _never_mixed(system: System) -> None:
