@@ -116,7 +116,7 @@ class Verdict(Enum):
 class Effect:
     """The result of ``Effects.perform`` or ``Effects.look_up``.
 
-    ``how`` is ``Called``, ``FoundByLookUp`` or ``NothingToDo``; ``written`` tells whether a write reached the vendor
+    ``how`` is ``Called``, ``FoundByLookUp``, ``NothingToDo`` or, in a shadow, ``Predicted``; ``written`` tells whether a write reached the vendor
     and was confirmed; ``calls`` counts HTTP calls made. ``reason`` is a noun, ``detail`` one redacted line.
     """
 

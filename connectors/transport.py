@@ -31,6 +31,7 @@ from connectors.calls import (
 )
 from connectors.errors import CallFailed, Kind, Situation, counsel, recognise, vendor_words
 from connectors.ports import Gate
+from connectors.reading_only import refuse_write
 from connectors.redaction import Redactor
 from connectors.turns import Turns
 
@@ -52,7 +53,10 @@ _REQUEST_ID_HEADERS = ("x-nj-request-id", "x-request-id")
 
 
 class Transport:
-    """All calls of one process to one vendor's address. Use as an async context manager, or ``aclose`` it."""
+    """All calls of one process to one vendor's address. Use as an async context manager, or ``aclose`` it.
+
+    ``reads_only`` (shadow mode) refuses what could change something, before it is sent (``connectors.reading_only``).
+    """
 
     def __init__(
         self,
@@ -68,6 +72,7 @@ class Transport:
         retries: Retries | None = None,
         user_agent: str = "lockstep-psa",
         turns: Turns | None = None,
+        reads_only: bool = False,
     ) -> None:
         self.base_url = base_url.rstrip("/")
         self.gate = gate
@@ -81,6 +86,7 @@ class Transport:
         self._timeouts = timeouts or Timeouts()
         self._retries = retries or Retries()
         self._turns = turns
+        self._reads_only = reads_only
         self._doors: dict[str, asyncio.Semaphore] = {}
         loopback = urlsplit(self.base_url).hostname in _LOOPBACK
         self._http = httpx.AsyncClient(
@@ -104,7 +110,7 @@ class Transport:
         await self._http.aclose()
 
     async def call(self, request: Request) -> Answer:
-        """Make the call. Raises ``CallFailed`` (see ``kind``) or ``CallsSuspended`` (no call was made)."""
+        """Make the call. Raises ``CallFailed`` (see ``kind``) or ``CallsSuspended`` (no call was made), ``WriteRefused``."""
         made = 0
         tried = 0
         renewals = 0
@@ -206,6 +212,8 @@ class Transport:
             timeout=httpx.Timeout(timeouts.read, connect=timeouts.connect),
             extensions={"trace": sent.trace},
         )
+        if self._reads_only:
+            refuse_write(self.gate.connection, built.method, built.url.path)
         response = await self._http.send(built, stream=True)
         try:
             body = await self._body(response)

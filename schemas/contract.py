@@ -12,7 +12,7 @@ from typing import Any
 
 import orjson
 
-from schemas import VERSION, commands, drift, facts, personal, storms, topics
+from schemas import VERSION, commands, drift, facts, personal, shadow, storms, topics
 from schemas.audit import AuditRecord
 from schemas.model import Model
 
@@ -28,6 +28,7 @@ MESSAGES: dict[str, tuple[type[Model], ...]] = {
         facts.AlertGone,
     ),
     topics.HANDOFFS: (*storms.STORM_FACTS, facts.AlertGone),
+    topics.SHADOW: shadow.SHADOW_FACTS,
     topics.OUTCOMES: (facts.CommandSettled,),
     topics.TIMERS: (facts.TimerFired,),
     topics.CONTROL: (
@@ -51,7 +52,7 @@ PLAIN: dict[str, tuple[str, str]] = {
     topics.TICKETS: ("text/plain", "the device key of the ticket"),
     topics.DEVICE_DIGESTS: ("text/plain", "the digest of what was published last"),
     topics.CURSORS: ("application/json", "how far a poller has read"),
-    topics.OPERATIONS: ("application/json", "an operator's switch"),
+    topics.OPERATIONS: ("application/json", "an operator's switch, or whose log it is"),
     topics.PERSONAL: ("application/json", "a personal value and the salt of its token; no value: erased"),
     topics.ROLES: ("application/json", "the figures of a running role"),
     **dict.fromkeys(

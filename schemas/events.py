@@ -13,6 +13,7 @@ from schemas.drift import DRIFT_FACTS
 from schemas.envelope import DecodeError, Envelope
 from schemas.facts import FACTS, Fact
 from schemas.personal import PersonalDataErased
+from schemas.shadow import SHADOW_FACTS
 from schemas.storms import STORM_FACTS
 
 
@@ -30,7 +31,7 @@ class NewerVersion(DecodeError):
 
 M = TypeVar("M", Fact, Command, covariant=True)
 
-_ALL: tuple[type[Fact], ...] = (*FACTS, *STORM_FACTS, *DRIFT_FACTS, PersonalDataErased)
+_ALL: tuple[type[Fact], ...] = (*FACTS, *STORM_FACTS, *DRIFT_FACTS, *SHADOW_FACTS, PersonalDataErased)
 _FACTS: dict[str, type[Fact]] = {model.ce_type: model for model in _ALL}
 _COMMANDS: dict[str, type[Command]] = {model.ce_type: model for model in COMMANDS}
 

@@ -243,7 +243,8 @@ Settlement = Literal["Succeeded", "Rejected", "Withdrawn", "Deferred"]
 class CommandSettled(Fact):
     """What became of a command. Exactly one per command id.
 
-    ``Succeeded``: the effect is in place (``how``: by our call, found by a look-up, or nothing had to be done).
+    ``Succeeded``: the effect is in place (``how``: by our call, found by a look-up, or nothing had to be done). ``Predicted``:
+    a shadow settles so what it would have called for; ids from ``schemas.identity.FIRST_PREDICTED`` on are made up.
     ``Rejected``: the vendor refused it for good; ``reason`` is a noun, ``detail`` the vendor's own words (redacted).
     ``Withdrawn``: taken back before any call. ``Deferred``: it failed for ten minutes and comes again by timer.
     ``ticket_activity_at`` is the ticket's last activity (Autotask's clock) as read after a reopening.
@@ -257,7 +258,7 @@ class CommandSettled(Fact):
     incident: str | None
     outcome: Settlement
     settled_at: int
-    how: Literal["Called", "FoundByLookUp", "NothingToDo", ""] = ""
+    how: Literal["Called", "FoundByLookUp", "NothingToDo", "Predicted", ""] = ""
     reason: str = ""
     detail: str = ""
     ticket_id: int | None = None

@@ -13,6 +13,9 @@ EXTERNAL_ID_PREFIX = "ls."
 #: Autotask ``Ticket.externalID`` is a string of 50 (vendor field metadata); longer is an error here, never cut.
 EXTERNAL_ID_LIMIT = 50
 
+#: Ids from here on are made up by a prediction: no tenant has them, Autotask's are far below (8 to 10 digits in its pages).
+FIRST_PREDICTED = 10**15
+
 _KEY = re.compile(r"[lo]?[0-9]{1,10}")
 _EXTERNAL_ID = re.compile(r"ls\.(?P<key>[lo]?[0-9]{1,10})\.(?P<uid>[0-9a-f]{32})(?:\.(?P<ordinal>[0-9]+))?")
 _UID = re.compile(r"[0-9a-f]{32}")
@@ -72,6 +75,16 @@ def key_of_external_id(text: str | None) -> str | None:
     """The key in one of our external ids, or ``None`` where the ticket is not ours."""
     match = _EXTERNAL_ID.fullmatch(text or "")
     return match["key"] if match else None
+
+
+def predicted_id(*parts: str | int) -> int:
+    """The id of something that was only predicted: the same for the same thing, and nobody's in a tenant."""
+    return FIRST_PREDICTED + int(derived_id(*parts)[:12], 16)
+
+
+def is_predicted(number: int | None) -> bool:
+    """Whether an id was made up by a prediction."""
+    return number is not None and number >= FIRST_PREDICTED
 
 
 def reference_number(key: str) -> str:

@@ -19,6 +19,7 @@ CONTROL = "control"
 STORM_CANDIDATES = "storms.candidates"
 STORM_VERDICTS = "storms.verdicts"
 HANDOFFS = "handoffs"
+SHADOW = "shadow"
 #: The header of a record in ``handoffs`` that names the topic that it is for.
 FOR_TOPIC = "for_topic"
 TICKET_COMMANDS = "autotask.ticket-commands"
@@ -98,6 +99,13 @@ CATALOGUE: tuple[Topic, ...] = (
         personal=_ALERT,
     ),
     Topic(
+        name=SHADOW,
+        key="alert uid or ticket id",
+        holds="AlertTicketNamed, OtherTicketObserved: what another connector does, in a shadow",
+        personal="titles of the other connector's tickets, which may name somebody",
+        partitions=1,
+    ),
+    Topic(
         name=TICKET_COMMANDS,
         key="device key",
         holds="ticket commands",
@@ -147,7 +155,7 @@ CATALOGUE: tuple[Topic, ...] = (
     Topic(
         name=OPERATIONS,
         key="switch",
-        holds="operator switches (pause)",
+        holds="operator switches (pause), live or shadow",
         partitions=1,
         cleanup="compact",
         personal="the operator's user name",

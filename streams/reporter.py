@@ -59,8 +59,8 @@ class Reporter:
 
 
 async def roles(options: KafkaOptions, *, now: int) -> list[dict[str, Any]]:
-    """The last report of every role of the last day, by name; ``state`` is running, ended or gone (not heard of), ``heard``
-    the reporter's own time of it (epoch ms).
+    """The last report of every role of the last day, by name; ``state`` is running, ended or gone (not heard of), ``heard_at``
+    when Kafka got it (epoch ms).
 
     ``now`` is this machine's own time (epoch ms): whether a process lives is judged by when Kafka got its report, not
     by a clock that may follow a sandbox.
@@ -74,5 +74,6 @@ async def roles(options: KafkaOptions, *, now: int) -> list[dict[str, Any]]:
         if now - heard < FORGET_AFTER_MS:
             silent = now - heard > GONE_AFTER_MS
             ended = not report.get("running", True)
-            recent.append({**report, "heard": heard, "state": "ended" if ended else "gone" if silent else "running"})
+            state = "ended" if ended else "gone" if silent else "running"
+            recent.append({**report, "state": state, "heard_at": heard})
     return sorted(recent, key=lambda report: str(report["name"]))

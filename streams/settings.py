@@ -18,6 +18,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 
 from streams.limit import DeadLetterLimit
+from streams.shadow_settings import ShadowSettings
 
 CONFIG_NAME = "lockstep.yaml"
 _PREFIX = "LOCKSTEP_"
@@ -193,8 +194,9 @@ class ExecutorSettings(_Section):
 
 
 class Settings(_Section):
-    """All of ``lockstep.yaml``. ``root`` is the folder that relative paths refer to."""
+    """All of ``lockstep.yaml``. ``root``: what relative paths refer to. ``mode: shadow`` only predicts (docs/shadow.md)."""
 
+    mode: Literal["live", "shadow"] = "live"
     kafka: KafkaSettings = KafkaSettings()
     ninjaone: NinjaOneSettings = NinjaOneSettings()
     autotask: AutotaskSettings = AutotaskSettings()
@@ -203,9 +205,15 @@ class Settings(_Section):
     connectors: ConnectorsSettings = ConnectorsSettings()
     worker: WorkerSettings = WorkerSettings()
     executor: ExecutorSettings = ExecutorSettings()
+    shadow: ShadowSettings = ShadowSettings()
     secrets_file: str = ".lockstep/secrets.yaml"
     policy: str = "policy.yaml"
     root: Path = Field(default=Path(), exclude=True)
+
+    @property
+    def shadowing(self) -> bool:
+        """Whether this installation is a shadow: it never writes at a vendor."""
+        return self.mode == "shadow"
 
     def path(self, value: str) -> Path:
         """A path of the configuration, relative to the configuration file's folder."""
@@ -246,8 +254,9 @@ def load_settings(
     value that does not fit or a secret in the YAML file.
     """
     environment = os.environ if environment is None else environment
-    named = config is not None or "LOCKSTEP_CONFIG" in environment
-    path = config or Path(environment.get("LOCKSTEP_CONFIG", CONFIG_NAME))
+    chosen = environment.get("LOCKSTEP_CONFIG", "")
+    named = config is not None or bool(chosen)
+    path = config or Path(chosen or CONFIG_NAME)
     document: dict[str, Any] = {}
     if path.is_file():
         document = _read_yaml(path)

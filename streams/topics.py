@@ -14,11 +14,13 @@ from aiokafka.errors import KafkaConnectionError, KafkaError, TopicAlreadyExists
 
 from schemas.topics import CATALOGUE, PERSONAL, Topic
 from streams.kafka_options import LOOK_AT, MAX_RECORD_BYTES, KafkaOptions
-from streams.readers import CONNECT_SECONDS, end_offsets, first_offsets
+from streams.readers import CONNECT_SECONDS, end_offsets, first_offsets, read_all
 
 DAY_MS = 24 * 3600 * 1000
 #: How old a segment of topic ``personal`` is when the next record closes it; only closed ones are cleaned.
 ERASED_SEGMENT_MS = 60_000
+#: Up to so many offsets behind a transactional topic are read to be counted.
+COUNTED = 10_000
 
 
 class TopicsError(RuntimeError):
@@ -66,16 +68,18 @@ class Prepared:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TopicStatus:
-    """One line of ``lockstep topics``. ``records`` is the span of offsets: compaction and transactions make it less.
+    """One line of ``lockstep topics``. ``offsets`` is the span of offsets, ``records`` how many of them a reader gets.
 
-    ``lag`` counts, per consumer group, the records after its committed offsets.
+    ``records`` is ``None`` where only reading would tell: a transaction ends with a marker that takes an offset, and compaction
+    takes records away. ``lag`` counts, per consumer group, the records after its committed offsets.
     """
 
     topic: str
     exists: bool
     partitions: int = 0
     replication_factor: int = 0
-    records: int = 0
+    offsets: int = 0
+    records: int | None = 0
     cleanup: str = ""
     retention_ms: int | None = None
     holds: str = ""
@@ -171,9 +175,40 @@ async def describe(options: KafkaOptions, *, catalogue: Sequence[Topic] = CATALO
     firsts = await first_offsets(options, *names) if names else {}
     ends = await end_offsets(options, *names, isolation="read_uncommitted") if names else {}
     return [
-        _status(topic, existing.get(topic.name), configs.get(topic.name, {}), firsts, ends, committed)
+        _status(
+            topic,
+            existing.get(topic.name),
+            configs.get(topic.name, {}),
+            firsts,
+            ends,
+            await _lag(options, topic, ends, committed),
+        )
         for topic in catalogue
     ]
+
+
+async def _lag(
+    options: KafkaOptions,
+    topic: Topic,
+    ends: Mapping[tuple[str, int], int],
+    committed: Mapping[str, Mapping[tuple[str, int], int]],
+) -> dict[str, int]:
+    """How many records each group has not read. Behind a transactional topic they are counted: markers are none.
+
+    More than ``COUNTED`` offsets are taken as they are: one more or less does not matter then.
+    """
+    mine = [place for place in ends if place[0] == topic.name]
+    found: dict[str, int] = {}
+    for group, offsets in committed.items():
+        behind = {place: offsets[place] for place in mine if offsets.get(place, ends[place]) < ends[place]}
+        if not any(place in offsets for place in mine):
+            continue
+        found[group] = sum(ends[place] - offset for place, offset in behind.items())
+        if topic.transactional and 0 < found[group] <= COUNTED:
+            partitions = [partition for _, partition in behind]
+            records = read_all(options, topic.name, partitions=partitions, start=behind)
+            found[group] = len([record async for record in records])
+    return found
 
 
 def _status(
@@ -182,23 +217,21 @@ def _status(
     configs: Mapping[str, str],
     firsts: Mapping[tuple[str, int], int],
     ends: Mapping[tuple[str, int], int],
-    committed: Mapping[str, Mapping[tuple[str, int], int]],
+    lag: Mapping[str, int],
 ) -> TopicStatus:
     if partitions is None:
         return TopicStatus(topic=topic.name, exists=False, holds=topic.holds)
     mine = [place for place in ends if place[0] == topic.name]
-    lag = {
-        group: sum(max(0, ends[place] - offsets[place]) for place in mine if place in offsets)
-        for group, offsets in committed.items()
-        if any(place in offsets for place in mine)
-    }
+    span = sum(ends[place] - firsts[place] for place in mine)
+    exact = not topic.transactional and topic.cleanup == "delete"
     retention = configs.get("retention.ms")
     return TopicStatus(
         topic=topic.name,
         exists=True,
         partitions=len(partitions),
         replication_factor=min(partitions),
-        records=sum(ends[place] - firsts[place] for place in mine),
+        offsets=span,
+        records=span if exact or not span else None,
         cleanup=configs.get("cleanup.policy", ""),
         retention_ms=int(retention) if retention is not None and topic.cleanup != "compact" else None,
         holds=topic.holds,

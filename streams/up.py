@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import socket
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -16,6 +17,7 @@ from schemas.topics import ROLES
 from streams.broker import BrokerError, EmbeddedBroker
 from streams.kafka_options import KafkaOptions
 from streams.log import KafkaLog
+from streams.mode import claim
 from streams.settings import Settings
 from streams.supervisor import Supervisor
 from streams.wiring import kafka_options, prepare_topics
@@ -27,7 +29,8 @@ BROKER_AGAIN_S = 30.0
 class Installation:
     """Everything that runs on this machine. ``start``, then ``run`` until ``stop`` is set, then ``close``.
 
-    ``tell`` gets a line for people when something begins, ends or is found. Raises ``BrokerError``, ``TopicsError``.
+    ``tell`` gets a line for people when something begins, ends or is found. Raises ``BrokerError``, ``TopicsError``,
+    ``ModeError``.
     """
 
     def __init__(self, settings: Settings, *, config: Path | None, now: Now, tell: Callable[[str], None]) -> None:
@@ -70,6 +73,7 @@ class Installation:
                 self._tell(str(finding))
             self._log = KafkaLog(self.options, now=self._now)
             await self._log.start()
+            await claim(self.options, self._log, self.settings.mode)
         except BaseException:
             await self.close()
             raise
@@ -79,7 +83,8 @@ class Installation:
         self.supervisor = Supervisor(
             self.roles(),
             logs=self.logs,
-            environment=environment or os.environ,
+            # What one start was told (``up --shadow``) counts for every role of it.
+            environment={**(environment or os.environ), "LOCKSTEP_MODE": self.settings.mode},
             on_change=self._report,
             tell=self._tell,
         )
@@ -120,6 +125,7 @@ class Installation:
             report = {
                 "role": "supervisor",
                 "name": "supervisor",
+                "host": socket.gethostname(),
                 "pid": os.getpid(),
                 "at": self._now(),
                 "roles": figures,

@@ -12,6 +12,7 @@ from connectors.ninjaone.config import NinjaOneConfig, WebhookConfig
 from connectors.ninjaone.probe import probe as probe_ninjaone
 from connectors.ports import Gate, Now, OpenGate
 from connectors.probing import ProbeResult, ProbeStep
+from connectors.shadow.effects import PredictingClient
 from connectors.turns import Turns
 from schemas.facts import ConnectionName
 from streams.core.policy.policy import Policy
@@ -42,6 +43,9 @@ def ninjaone_config(settings: Settings) -> NinjaOneConfig:
         poll_seconds=section.poll_seconds,
         inventory_seconds=section.inventory_seconds,
         backfill=section.backfill,
+        # A shadow does not even ask for the right to change anything.
+        scope="monitoring" if settings.shadowing else "monitoring management",
+        reads_only=settings.shadowing,
     )
 
 
@@ -67,6 +71,7 @@ def autotask_access(settings: Settings, *, in_flight: int = 1) -> Access:
         secret=section.secret.get_secret_value(),
         integration_code=section.integration_code.get_secret_value(),
         in_flight=in_flight,
+        reads_only=settings.shadowing,
     )
 
 
@@ -98,6 +103,12 @@ def credentials(settings: Settings) -> dict[ConnectionName, Credentials | None]:
             "integration_code": autotask.integration_code.get_secret_value(),
         }
     return found
+
+
+def predicting_client(settings: Settings, *, gate: Gate, now: Now, in_flight: int) -> PredictingClient:
+    """The executor's client in a shadow. Raises like ``autotask_client``."""
+    access = autotask_access(settings, in_flight=in_flight)
+    return PredictingClient(access, gate=gate, now=now, sleep=asyncio.sleep, jitter=jitter)
 
 
 async def probe_connection(

@@ -50,13 +50,17 @@ class AccessError(ValueError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Access:
-    """Where to ask for the zone, and the API user. ``in_flight``: calls side by side per entity (executors 2, others 1)."""
+    """Where to ask for the zone, and the API user. ``in_flight``: calls side by side per entity (executors 2, others 1).
+
+    ``reads_only``: shadow mode, no request goes out that could change something.
+    """
 
     discovery_url: str
     username: str
     secret: str = field(repr=False)
     integration_code: str = field(repr=False)
     in_flight: int = 1
+    reads_only: bool = False
 
     def __post_init__(self) -> None:
         for name in ("username", "secret", "integration_code"):
@@ -323,6 +327,7 @@ class AutotaskClient:
             timeouts=self._timeouts,
             retries=self._retries,
             turns=self._turns,
+            reads_only=self.access.reads_only,
         )
 
     async def _counted(self, transport: Transport, request: Request) -> Answer:

@@ -78,6 +78,10 @@ class AutotaskPoller:
             group.create_task(self._every(self._settings.poll_seconds, "tickets", self.poll_tickets))
             group.create_task(self._every(self._settings.budget_seconds, "budget", self.refresh_budget, slows=False))
 
+    async def beside(self, name: str, work: Callable[[], Awaitable[object]]) -> None:
+        """One more list, read as often as tickets are, until cancelled."""
+        await self._every(self._settings.poll_seconds, name, work)
+
     @property
     def notes_failing(self) -> str | None:
         """Why notes of technicians cannot be read, if so."""

@@ -110,7 +110,9 @@ async def _lacking(client: AutotaskClient) -> list[tuple[str, list[str]]]:
             "create": info.user_access_for_create,
             "update": info.user_access_for_update,
         }
-        refused = [action for action in actions if access[action] == 0]
+        # A shadow needs no right to change anything, and is safest with a user that has none.
+        needed = [action for action in actions if action == "query" or not client.access.reads_only]
+        refused = [action for action in needed if access[action] == 0]
         if refused:
             lacking.append((entity, refused))
     return lacking

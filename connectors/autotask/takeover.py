@@ -19,6 +19,11 @@ from schemas.identity import key_of_external_id
 _NUMBER = re.compile(r"T\d{8}\.\d{4,}\S*", re.IGNORECASE)
 
 
+def is_ticket_number(name: str) -> bool:
+    """Whether NinjaOne names a ticket by its number and not by its id."""
+    return _NUMBER.fullmatch(name) is not None
+
+
 class TakeOver:
     """Adopts tickets; raises like ``Tickets``."""
 
@@ -28,7 +33,7 @@ class TakeOver:
 
     async def adopt(self, command: AdoptTicket) -> Effect:
         """Read the ticket, write our external id where it has none, read it again: three calls, two where it is no use."""
-        by_id, by_number = command.ticket.isdecimal(), _NUMBER.fullmatch(command.ticket) is not None
+        by_id, by_number = command.ticket.isdecimal(), is_ticket_number(command.ticket)
         if not by_id and not by_number:
             return refused(
                 "TicketIdNotUnderstood", f"'{command.ticket}' is neither an id nor a number of an Autotask ticket"

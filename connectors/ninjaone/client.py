@@ -102,6 +102,7 @@ class NinjaOneClient:
             limits=limits,
             timeouts=timeouts,
             retries=retries,
+            reads_only=config.reads_only,
         )
         tokens = TokenSource(transport=transport, config=config, now=now)
         transport.credentials = tokens

@@ -12,7 +12,8 @@ class NinjaOneConfig:
 
     ``base_url`` is the host that the technicians sign in to; ``console_url`` the base of device links (default: the
     same). ``backfill`` says what the first start does with alerts that are already active: take or leave them.
-    ``annotate_resets``: reset with POST and the reason as activity data, instead of a plain DELETE.
+    ``annotate_resets``: reset with POST and the reason as activity data, instead of a plain DELETE. ``reads_only``: shadow
+    mode, no request goes out that could change something.
     """
 
     base_url: str
@@ -24,6 +25,7 @@ class NinjaOneConfig:
     inventory_seconds: float = 900.0
     backfill: Literal["active", "none"] = "active"
     annotate_resets: bool = False
+    reads_only: bool = False
 
     @property
     def links(self) -> str:

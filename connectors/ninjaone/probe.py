@@ -14,9 +14,6 @@ from connectors.transport import FixedHeaders, Jitter, Request, Retries, Sleep, 
 
 HOST, CLIENT_ID, SECRET, SCOPE, READ = "host", "client id", "client secret", "scope", "read"
 
-#: What Lockstep needs: reading devices and alerts, and resetting alerts.
-NEEDED_SCOPES = ("monitoring", "management")
-
 _REGIONS = "app, us2, eu, ca, oc, fed (.ninjarmm.com)"
 
 # A person waits for the answer: connect 5 + answer 10 stays at 15 s, and nothing is tried twice, so that a wrong
@@ -73,7 +70,8 @@ async def _steps(client: NinjaOneClient, config: NinjaOneConfig) -> ProbeResult:
         ProbeStep(step=CLIENT_ID, ok=True, line="known"),
         ProbeStep(step=SECRET, ok=True, line="accepted"),
     )
-    missing = [scope for scope in NEEDED_SCOPES if client.tokens.granted and scope not in client.tokens.granted]
+    needed = config.scope.split()
+    missing = [scope for scope in needed if client.tokens.granted and scope not in client.tokens.granted]
     if missing:
         line = f"the client app lacks {' and '.join(missing)}; allow it at Administration > Apps > API"
         return ProbeResult(steps=(*steps, ProbeStep(step=SCOPE, ok=False, line=line)))
@@ -84,7 +82,7 @@ async def _steps(client: NinjaOneClient, config: NinjaOneConfig) -> ProbeResult:
         await client.transport.call(request)
     except CallFailed as failure:
         return ProbeResult(steps=(*steps, _read_failed(failure)), reachable=failure.kind is not Kind.TRANSIENT)
-    scope = ProbeStep(step=SCOPE, ok=True, line="monitoring and management")
+    scope = ProbeStep(step=SCOPE, ok=True, line=" and ".join(needed))
     return ProbeResult(steps=(*steps, scope, ProbeStep(step=READ, ok=True, line="organizations can be read")))
 
 

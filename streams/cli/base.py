@@ -31,11 +31,23 @@ class Failure(Exception):
         self.code = code
 
 
+class ConfigFile(click.Path):
+    """The value of ``--config``. An empty one (an unset variable of a script) is not taken for the default."""
+
+    def __init__(self) -> None:
+        super().__init__(path_type=Path, dir_okay=False)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if value == "":
+            self.fail("it is empty; name a file, or leave --config out for lockstep.yaml", param, ctx)
+        return super().convert(value, param, ctx)
+
+
 def common_but(json_help: str) -> Callable[[F], F]:
     """``--config`` and ``--json``, before or after the verb's own options; ``json_help`` says what ``--json`` prints."""
 
     def decorate(function: F) -> F:
-        @click.option("--config", "config", type=click.Path(path_type=Path, dir_okay=False), help="Configuration file.")
+        @click.option("--config", "config", type=ConfigFile(), help="Configuration file.")
         @click.option("--json", "as_json", is_flag=True, help=json_help)
         @click.pass_context  # type: ignore[arg-type]
         @functools.wraps(function)

@@ -14,7 +14,7 @@ from pathlib import Path
 import click
 
 from schemas import VERSION
-from streams.cli.base import FAILED, USAGE, Failure, say_error
+from streams.cli.base import FAILED, USAGE, ConfigFile, Failure, say_error
 
 #: Every verb and the module that has it: loaded when the verb is used, so that a check of a file does not load Faust.
 VERBS = {
@@ -25,6 +25,7 @@ VERBS = {
     "export": "exporting",
     "advise": "advising",
     **dict.fromkeys(("resync", "reconcile"), "reconciling"),
+    "shadow": "shadow",
     "parked": "parked",
     **dict.fromkeys(("pause", "resume"), "work"),
     "policy": "policy",
@@ -32,11 +33,6 @@ VERBS = {
     "doctor": "doctor",
     "send-test-alert": "sample",
     "drill": "drill",
-}
-
-#: Verbs of the design that a later version brings: refused by name, so that nobody takes silence for success.
-NOT_YET = {
-    "shadow": "predicting beside another connector",
 }
 
 #: Errors whose text is written for the person at the terminal. By name: only a module that is loaded can have raised.
@@ -49,6 +45,7 @@ ONE_LINERS = (
     ("streams.log", "LogError"),
     ("streams.readers", "ReadError"),
     ("streams.topics", "TopicsError"),
+    ("streams.mode", "ModeError"),
     ("streams.vendors", "NoCredentials"),
     ("streams.policy_check", "TenantAway"),
     ("streams.policy_log", "NothingToTry"),
@@ -65,20 +62,19 @@ ONE_LINERS = (
     ("connectors.ports", "CallsSuspended"),
     ("connectors.errors", "CallFailed"),
     ("connectors.autotask.client", "AccessError"),
+    ("connectors.reading_only", "WriteRefused"),
     ("connectors.sandbox.remote", "SandboxAway"),
 )
 
 
 class Group(click.Group):
-    """A group of verbs that answers an unknown one with the nearest, and a coming one with "not available yet"."""
+    """A group of verbs that answers an unknown one with the nearest."""
 
     def resolve_command(
         self, context: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         name = args[0] if args else ""
         whole = f"{context.command_path} {name}".partition(" ")[2]
-        if whole in NOT_YET:
-            raise click.UsageError(f"'{whole}' ({NOT_YET[whole]}) is not available yet", context)
         if name and not name.startswith("-") and self.get_command(context, name) is None:
             near = get_close_matches(name, self.list_commands(context), 1)
             hint = f"did you mean '{near[0]}'?" if near else f"there are {', '.join(self.list_commands(context))}"
@@ -101,9 +97,7 @@ class Root(Group):
 
 @click.group(cls=Root, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(VERSION, prog_name="lockstep", message="%(prog)s %(version)s")
-@click.option(
-    "--config", type=click.Path(path_type=Path, dir_okay=False), help="Configuration file (default: lockstep.yaml)."
-)
+@click.option("--config", type=ConfigFile(), help="Configuration file (default: lockstep.yaml).")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of text.")
 def root(config: Path | None, as_json: bool) -> None:
     """Keeps NinjaOne and Autotask in step. Exit codes: 0 done, 1 failed, 2 difference or finding, 64 wrong usage."""

@@ -25,6 +25,7 @@ from streams.explaining import happening_of
 from streams.handling import dead_letters
 from streams.health import connections
 from streams.mapping_report import SETTLED, as_rows, mapping, summary, told
+from streams.mode import mode_of
 from streams.operations import Pause, pauses, switches
 from streams.policy_log import organizations_told, policy_standing
 from streams.readers import read_all, tail
@@ -59,16 +60,21 @@ def status(config: Path | None, as_json: bool, role: str | None) -> int:
     if as_json:
         say_json(found)
         return 0
+    if found["mode"] == "shadow":
+        say("mode: shadow: nothing is written at NinjaOne or Autotask; 'lockstep shadow' compares")
     for name, connection in found["connections"].items():
         since = f" since {connection['since']}" if connection["since"] else ""
         word = _WORDS.get(connection["state"], connection["state"])
         say(f"{name}: {word}{since}" + (f": {connection['reason']}" if connection["reason"] else ""))
     if found["roles"]:
         rows = [
-            [r["name"], r["state"], str(r["pid"] or ""), str(r["restarts"]), r["last_reason"], r["doing"]]
+            [
+                *(r["name"], r["state"], f"{r['reported_seconds_ago']} s ago", str(r["pid"] or "")),
+                *(str(r["restarts"]), r["last_reason"], r["doing"]),
+            ]
             for r in found["roles"]
         ]
-        say(table(rows, ["ROLE", "STATE", "PID", "RESTARTS", "LAST REASON", "DOING"]))
+        say(table(rows, ["ROLE", "STATE", "LAST REPORT", "PID", "RESTARTS", "LAST REASON", "DOING"]))
     for line in found["stopped"]:
         say(f"stopped: {line}")
     for line in found["failing"]:
@@ -94,16 +100,19 @@ def status(config: Path | None, as_json: bool, role: str | None) -> int:
 async def _status(settings: Settings) -> dict[str, Any]:
     options = await kafka_options(settings)
     states = await connections(options)
-    reports = await roles(options, now=machine_now())
+    now = machine_now()
+    reports = await roles(options, now=now)
     current = await policy_standing(options)
-    paused = pauses(await switches(options))
+    operations = await switches(options)
+    paused = pauses(operations)
     views = await mapping(options)
     letters = [letter for letter in await dead_letters(options) if letter.handled is None]
     return {
+        "mode": mode_of(operations) or "live",
         "connections": {
             name: _connection(state, paused.get(name) or paused.get("all")) for name, state in states.items()
         },
-        "roles": _roles(reports),
+        "roles": _roles(reports, now=now),
         "waiting": _waiting(reports),
         "stopped": _lines(reports, "stopped"),
         "failing": _lines(reports, "failing"),
@@ -131,7 +140,8 @@ def _connection(state: Connection, switch: Pause | None) -> dict[str, Any]:
     return {"state": state.state, "since": since, "reason": reason, "paused": switch is not None}
 
 
-def _roles(reports: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def _roles(reports: list[dict[str, Any]], *, now: int) -> list[dict[str, Any]]:
+    """How each role is. A process that was killed a moment ago is ``restarting`` where its supervisor said so since."""
     supervisors = [report for report in reports if report["role"] == "supervisor"]
     supervised: dict[str, Any] = supervisors[0]["roles"] if supervisors else {}
     found = []
@@ -145,7 +155,8 @@ def _roles(reports: list[dict[str, Any]]) -> list[dict[str, Any]]:
                 "role": report["role"],
                 "host": report["host"],
                 "pid": report["pid"],
-                "state": report["state"],
+                "state": "restarting" if _is_replaced(report, kept, supervisors) else report["state"],
+                "reported_seconds_ago": max(0, round((now - report["heard_at"]) / 1000)),
                 "restarts": kept.get("restarts", 0),
                 "last_reason": kept.get("last_reason", ""),
                 "started_at": rfc3339(report["started_at"]),
@@ -154,6 +165,13 @@ def _roles(reports: list[dict[str, Any]]) -> list[dict[str, Any]]:
             }
         )
     return found
+
+
+def _is_replaced(report: dict[str, Any], kept: dict[str, Any], supervisors: list[dict[str, Any]]) -> bool:
+    """Whether a supervisor of this machine said after a process's last report that it runs no more, or another one in its place."""
+    if report["state"] != "running" or not kept or supervisors[0].get("host", report["host"]) != report["host"]:
+        return False
+    return bool(supervisors[0]["heard_at"] > report["heard_at"] and kept.get("pid") != report["pid"])
 
 
 def _doing(report: dict[str, Any]) -> str:
@@ -357,6 +375,7 @@ def topics(config: Path | None, as_json: bool, asyncapi: bool) -> int:
                     "partitions": t.partitions,
                     "replication_factor": t.replication_factor,
                     "records": t.records,
+                    "offsets": t.offsets,
                     "cleanup": t.cleanup,
                     "retention_ms": t.retention_ms,
                     "holds": t.holds,
@@ -370,7 +389,7 @@ def topics(config: Path | None, as_json: bool, asyncapi: bool) -> int:
         [
             t.topic,
             str(t.partitions) if t.exists else "missing",
-            str(t.records),
+            str(t.records) if t.records is not None else f"at most {t.offsets}",
             t.cleanup,
             _kept(t.retention_ms, t.cleanup),
             ", ".join(f"{group} {lag}" for group, lag in sorted(t.lag.items())),

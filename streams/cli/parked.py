@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -23,6 +23,8 @@ from streams.core.views import ParkedItem, WaitingAlert
 from streams.dead_letters import DEAD_ERROR, DEAD_OFFSET, DEAD_TIME, DeadLetter
 from streams.kafka_options import KafkaOptions
 from streams.log import KafkaLog
+from streams.policy_known import meant as nearest
+from streams.policy_known import organizations
 from streams.settings import Settings
 from streams.views import parked, waiting
 from streams.wiring import kafka_options
@@ -58,13 +60,14 @@ class Found:
     """Parked work and dead letters, as they are or as they are meant.
 
     ``already``: letters that were dealt with before; ``skipped``: letters that cannot be read again, of a selection that
-    did not name them.
+    did not name them. ``organizations`` are NinjaOne's by id, as far as it matters which there are.
     """
 
     work: list[ParkedItem] = field(default_factory=list)
     letters: list[DeadLetter] = field(default_factory=list)
     already: list[DeadLetter] = field(default_factory=list)
     skipped: list[DeadLetter] = field(default_factory=list)
+    organizations: Mapping[int, str] = field(default_factory=dict)
 
     def counts(self) -> list[dict[str, Any]]:
         """How many of each, by organization and reason, the most first."""
@@ -106,8 +109,8 @@ def list_parked(
     everything: bool,
 ) -> int:
     """What waits, since when, why, and what to do about it; how much per organization and reason."""
-    waiting = run(_waiting(settings_of(config)))
     choice = Choice(ids, organization, because)
+    waiting = run(_waiting(settings_of(config), choice))
     _refuse_unknown(choice, waiting)
     found = Found(
         work=[entry for entry in waiting.work if choice.means_work(entry)],
@@ -126,7 +129,7 @@ def list_parked(
             }
         )
     elif not found.work and not found.letters:
-        say("nothing is parked")
+        say("nothing is parked" if choice == Choice() else "nothing like that is parked")
     else:
         _show(found)
         say(
@@ -141,7 +144,7 @@ def list_parked(
 @common
 def list_held(config: Path | None, as_json: bool, organization: int | None) -> int:
     """What waits by itself: alerts that a rule holds or a maintenance window suppresses, and until when."""
-    alerts = [alert for alert in run(_held(settings_of(config))) if organization in (None, alert.organization_id)]
+    alerts = run(_held(settings_of(config), organization))
     if as_json:
         say_json({"held": [asdict(alert) for alert in alerts]})
     elif not alerts:
@@ -201,16 +204,24 @@ def _handled(letter: DeadLetter) -> str:
     return f"{word.get('what')} by {word.get('actor')} at {word.get('at')}{why}"
 
 
-async def _held(settings: Settings) -> list[WaitingAlert]:
-    return await waiting(await kafka_options(settings))
+async def _held(settings: Settings, organization: int | None) -> list[WaitingAlert]:
+    options = await kafka_options(settings)
+    alerts = [alert for alert in await waiting(options) if organization in (None, alert.organization_id)]
+    if organization is not None and not alerts:
+        _refuse_unknown(Choice(organization=organization), Found(organizations=await organizations(options)))
+    return alerts
 
 
-async def _waiting(settings: Settings) -> Found:
-    return await _everything(await kafka_options(settings))
+async def _waiting(settings: Settings, choice: Choice) -> Found:
+    return await _everything(await kafka_options(settings), choice)
 
 
-async def _everything(options: KafkaOptions) -> Found:
-    return Found(work=await parked(options), letters=await handling.dead_letters(options))
+async def _everything(options: KafkaOptions, choice: Choice) -> Found:
+    return Found(
+        work=await parked(options),
+        letters=await handling.dead_letters(options),
+        organizations=await organizations(options) if choice.organization is not None else {},
+    )
 
 
 @parked_group.command("retry")
@@ -294,7 +305,7 @@ def _ask(config: Path | None, as_json: bool, choice: Choice, what: Verb, note: s
 
 async def _asked(settings: Settings, choice: Choice, what: Verb, note: str, dry_run: bool) -> Found:
     options = await kafka_options(settings)
-    waiting = await _everything(options)
+    waiting = await _everything(options, choice)
     _refuse_unknown(choice, waiting)
     meant = _meant(choice, waiting, what)
     if dry_run or not (meant.work or meant.letters):
@@ -316,6 +327,12 @@ def _refuse_unknown(choice: Choice, waiting: Found) -> None:
     if unknown:
         some = ", ".join(unknown[:5]) + (" and more" if len(unknown) > 5 else "")
         raise Failure(f"not parked and no dead letter: {some}; 'lockstep parked list --all' shows what there is")
+    there = {entry.organization_id for entry in waiting.work} | {letter.organization_id for letter in waiting.letters}
+    # One that is gone from NinjaOne may have left work behind; before NinjaOne was read nobody knows which there are.
+    if choice.organization is not None and waiting.organizations and choice.organization not in there:
+        if choice.organization not in waiting.organizations:
+            hint = nearest(waiting.organizations, choice.organization)
+            raise Failure(f"NinjaOne has no organization {choice.organization}; {hint}")
 
 
 def _meant(choice: Choice, waiting: Found, what: Verb) -> Found:

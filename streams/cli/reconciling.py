@@ -8,12 +8,15 @@ from typing import Any
 
 import click
 
-from streams.cli.base import FAILED, FINDING, common, run, say, say_error, say_json, settings_of
+from streams.cli.base import FAILED, FINDING, Failure, common, run, say, say_error, say_json, settings_of
 from streams.cli.drift_report import document, tell
 from streams.cli.progress import Progress
 from streams.clock import clock_of
 from streams.core.drift.findings import CLASSES, told
+from streams.kafka_options import KafkaOptions
 from streams.log import KafkaLog
+from streams.mode import mode_of
+from streams.operations import switches
 from streams.reconciling.reconcile import Reconciled, Reconciler
 from streams.reconciling.resync import Resynced
 from streams.reconciling.resync import resync as resynced
@@ -81,8 +84,18 @@ def resync(config: Path | None, as_json: bool, organization: int | None, device:
     return 0
 
 
-async def _resync(settings: Settings, config: Path | None, scope: Scope, within: float) -> Resynced:
+async def _live(settings: Settings) -> KafkaOptions:
+    """The running system's Kafka. Raises ``Failure`` where it is a shadow: nothing there is what it wrote at the vendors."""
     options = await kafka_options(settings)
+    if mode_of(await switches(options)) == "shadow":
+        raise Failure(
+            "this is a shadow, which writes at no vendor: 'lockstep shadow' compares it with the other connector"
+        )
+    return options
+
+
+async def _resync(settings: Settings, config: Path | None, scope: Scope, within: float) -> Resynced:
+    options = await _live(settings)
     async with clock_of() as clock, KafkaLog(options, now=clock.now) as log:
         with Progress("decided") as progress:
             return await resynced(
@@ -138,7 +151,7 @@ def reconcile(
     wait = min(longest, _LONGEST_GRACE_S) if grace is None else grace
 
     async def main() -> tuple[Reconciled, int]:
-        options = await kafka_options(settings)
+        options = await _live(settings)
         async with clock_of() as clock, KafkaLog(options, now=clock.now) as log:
             with Progress("mended") as progress:
                 reconciler = Reconciler(

@@ -78,12 +78,15 @@ def sandbox(
 
 
 @click.command("up")
+@click.option("--shadow", is_flag=True, help="Only read and predict, beside another connector (as 'mode: shadow').")
 @common
-def up(config: Path | None, as_json: bool) -> int:
+def up(config: Path | None, as_json: bool, shadow: bool) -> int:
     """Run everything on this machine: broker, connectors, workers, executor. Ends on Ctrl-C or SIGTERM."""
     from streams.up import Installation
 
     settings = settings_of(config)
+    if shadow:
+        settings = settings.model_copy(update={"mode": "shadow"})
     path = config or (Path(CONFIG_NAME) if Path(CONFIG_NAME).is_file() else None)
 
     async def main() -> int:
@@ -94,8 +97,10 @@ def up(config: Path | None, as_json: bool) -> int:
                 try:
                     where = installation.options.bootstrap_servers if installation.options else ""
                     if as_json:
-                        say_json({"kafka": where, "logs": str(installation.logs)})
+                        say_json({"kafka": where, "logs": str(installation.logs), "mode": settings.mode})
                     else:
+                        if settings.shadowing:
+                            say("shadow: nothing is written at NinjaOne or Autotask; 'lockstep shadow' compares")
                         say(f"Kafka at {where}; roles write to {installation.logs}; 'lockstep status' tells how it is")
                     await installation.run(stop)
                 finally:

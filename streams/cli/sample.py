@@ -6,9 +6,11 @@ from pathlib import Path
 
 import click
 
-from streams.cli.base import FAILED, FINDING, actor, common, run, say, say_error, say_json, settings_of
+from streams.cli.base import FAILED, FINDING, Failure, actor, common, run, say, say_error, say_json, settings_of
 from streams.clock import clock_of
 from streams.log import KafkaLog
+from streams.mode import mode_of
+from streams.operations import switches
 from streams.send_test_alert import Sent
 from streams.send_test_alert import send_test_alert as send
 from streams.settings import Settings
@@ -48,6 +50,10 @@ def send_test_alert(config: Path | None, as_json: bool, organization: str, keep:
 
 async def _send(settings: Settings, organization: str, *, keep: bool, within: float, quiet: bool) -> Sent:
     options = await kafka_options(settings)
+    if mode_of(await switches(options)) == "shadow":
+        raise Failure(
+            "this is a shadow, which opens no ticket: a test alert would get nowhere; send one after the switch"
+        )
     async with clock_of() as clock, KafkaLog(options, now=clock.now) as log:
         return await send(
             options,

@@ -16,6 +16,8 @@ from typing import Any
 from jinja2 import Template, TemplateSyntaxError, nodes
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
+from streams.core.template_words import unreadable
+
 #: What a template may name, with what each group is about.
 VARIABLES: dict[str, tuple[str, ...]] = {
     "device": ("name", "id", "link", "class", "role", "tags"),
@@ -118,7 +120,8 @@ def fault_of(template: str) -> TemplateFault | None:
     try:
         parsed = _SANDBOX.parse(template)
     except TemplateSyntaxError as error:
-        return TemplateFault(f"the template cannot be read: {error.message}", "write names as {{ device.name }}")
+        reason, suggestion = unreadable(template, error.message or "")
+        return TemplateFault(f"the template cannot be read: {reason}", suggestion)
     except RecursionError:
         return TemplateFault("the template is nested too deep", "write it flat")
     return next(_faults(parsed), None)

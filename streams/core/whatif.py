@@ -20,7 +20,7 @@ from schemas.commands import COMMANDS, Command, CompleteTicket, CreateTicket, Re
 from schemas.envelope import Envelope
 from schemas.events import Event
 from schemas.facts import CommandSettled, Fact, PolicyPublished, TicketNoteObserved, TicketObserved, TimerFired
-from schemas.identity import derived_id
+from schemas.identity import derived_id, is_predicted, predicted_id
 from streams.core import documents, incidents
 from streams.core.decision import Issued
 from streams.core.documents import CONTEXT_KEY
@@ -29,8 +29,6 @@ from streams.core.verify import event_of
 
 #: Beyond every revision that is ever given.
 DRAFT_REVISION = 1_000_000_000
-#: A ticket id that no tenant has: Autotask's ids are far below (32 bits in its pages' examples).
-_FIRST_TICKET = 10**15
 _MODELS: dict[str, type[Command]] = {model.ce_type: model for model in COMMANDS}
 _COMPARED = ("queue", "priority", "status", "ticket_type", "source", "category", "company_id", "title")
 
@@ -186,7 +184,7 @@ class Simulation:
             return event
         body, _ = documents.read(self._state.get(fact.key.encode()))
         ticket = body.get("incidents", {}).get(fact.external_id, {}).get("ticket", 0)
-        if ticket < _FIRST_TICKET:
+        if not is_predicted(ticket):
             return event
         return Event(event.envelope, fact.model_copy(update={"ticket_id": ticket}))
 
@@ -233,7 +231,7 @@ def _success(issued: Issued, at: int) -> CommandSettled:
     command = issued.command
     made: dict[str, Any] = {}
     if isinstance(command, CreateTicket):
-        number = _FIRST_TICKET + int(derived_id(command.external_id)[:12], 16)
+        number = predicted_id(command.external_id)
         made = {"ticket_id": number, "ticket_number": f"draft {command.external_id}"}
     return CommandSettled(
         key=command.key,

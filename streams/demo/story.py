@@ -12,6 +12,7 @@ from typing import Any
 
 from connectors.probing import SUCCESS_LINE
 from streams.cli.base import FINDING, say, say_error, say_json, table
+from streams.demo import words
 from streams.demo.tally import Tally, count, doubled, is_complete, our_items, our_tickets
 from streams.demo.theatre import StoryFailed, Theatre, until
 from streams.health import connections
@@ -92,7 +93,7 @@ class Story:
             queue = await self._label("queueID", ticket["queueID"])
             priority = await self._label("priority", ticket["priority"])
             self._tell(f"    {ticket['ticketNumber']} '{ticket['title']}' in queue {queue}, priority {priority}")
-        self._tell(f"{len(tickets)} alerts are {len(tickets)} tickets, by two rules; {await self._latency(uids)}")
+        self._tell(words.opened(len(uids), len(tickets), await self._latency(uids)))
         return tickets
 
     async def a_cleared_alert_completes_its_ticket(self, tickets: list[Row]) -> None:
@@ -133,10 +134,7 @@ class Story:
         await self._quiet()
         psa = await self._theatre.psa.get("state")
         written = await self._written() - before
-        self._tell(
-            f"20 deliveries came again in reverse order and {len(uids)} came twice: {written} writes for {len(uids)} "
-            f"new alerts, {doubled(psa)} duplicate tickets"
-        )
+        self._tell(words.redelivered(len(uids), written, doubled(psa)))
 
     async def the_api_user_is_locked(self) -> None:
         """Unhealthy: no call goes out, work waits; after a successful test it goes out once."""
@@ -178,9 +176,7 @@ class Story:
         tickets = await self._tickets_for(uids)
         took = time.monotonic() - begun
         psa = await self._theatre.psa.get("state")
-        self._tell(
-            f"    {len(tickets)} tickets all the same, {doubled(psa)} duplicates, {took:.1f} s after the last alert"
-        )
+        self._tell(f"    {words.after_a_kill(len(tickets), doubled(psa), took)}")
 
     async def everything_is_quiet(self) -> None:
         """Nothing is written any more."""

@@ -110,7 +110,7 @@ def _clocks(live: Sequence[Mapping[str, Any]], now: int) -> Iterator[Line]:
     ahead = [
         f"{report['name']} on {report['host']} by {(report['heard'] - now) / 1000:.0f} s"
         for report in live
-        if report["heard"] - now > AHEAD_MS
+        if report["heard_at"] - now > AHEAD_MS
     ]
     if ahead:
         yield wrong(

@@ -12,7 +12,7 @@ from streams.executor.attempt import Attempt
 from streams.executor.window import Entry
 from streams.ports import OutputRecord
 
-How = Literal["Called", "FoundByLookUp", "NothingToDo", ""]
+How = Literal["Called", "FoundByLookUp", "NothingToDo", "Predicted", ""]
 
 #: The reason of a settlement that reports a second ticket with one external id.
 DOUBLED_TICKET = "DoubledTicket"

@@ -26,6 +26,8 @@ from connectors.ninjaone.webhook_setup import set_up as set_up_ninjaone
 from connectors.personal import PersonalStore
 from connectors.probing import ProbeResult
 from connectors.receiver import create_receiver
+from connectors.shadow.named import NamesApart
+from connectors.shadow.tickets import OtherTickets
 from schemas.facts import ConnectionName
 from streams.connection_watch import ConnectionWatch
 from streams.core.policy.policy import Policy, parse_policy
@@ -86,6 +88,8 @@ class ConnectorsRole:
         self._store = PersonalStore(here.kafka, self._personal.values, now=here.clock.now)
         self._notes_as = "ignore"
         self._notes_asked_at: int | None = None
+        #: In a shadow: the tickets of the other connector that NinjaOne named so far.
+        self._named: set[str] = set()
         self._watch = ConnectionWatch(
             here.options,
             here.kafka,
@@ -162,7 +166,7 @@ class ConnectorsRole:
             ninjaone_config(settings),
             webhook,
             gate=gate,
-            log=self._limited(side),
+            log=NamesApart(self._limited(side), self._named) if settings.shadowing else self._limited(side),
             now=here.clock.now,
             sleep=here.clock.sleep,
             jitter=jitter,
@@ -176,7 +180,7 @@ class ConnectorsRole:
         side.handle = connector.webhook.handle
         side.figures = lambda: {"failing": list(connector.failing.values())}
         works = [connector.run()]
-        if webhook.public_url:
+        if webhook.public_url and not settings.shadowing:
             silent = partial(silence, connector.intake.webhook_fell_silent, sleep=here.clock.sleep)
             works.append(self._keep_set_up(side, gate, set_up, silent))
         self._run("ninjaone", _together(*works))
@@ -215,7 +219,11 @@ class ConnectorsRole:
             notes=NoteReader(client, kafka, wanted=self._notes_wanted, personal=self._store),
         )
         works = [poller.run()]
-        if section.webhook.secret is not None:
+        if settings.shadowing:
+            creators = settings.shadow.creators
+            others = OtherTickets(client, kafka, metadata, names=self._named, creators=creators)
+            works.append(poller.beside("other tickets", others.poll))
+        elif section.webhook.secret is not None:
             secret = section.webhook.secret.get_secret_value()
             url = section.webhook.public_url
             setup = WebhookSetup(client, metadata, public_url=url, secret=secret) if url else None

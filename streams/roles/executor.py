@@ -13,6 +13,7 @@ from connectors.ninjaone.client import NinjaOneClient
 from connectors.ninjaone.effects import NinjaOneEffects
 from connectors.pacing import keep_polling
 from connectors.ports import Allowance, CallsSuspended, Effect, Effects, Gate, Verdict
+from connectors.shadow.effects import PREDICTED, PredictedAutotask, PredictedNinjaOne
 from connectors.transport import Limits
 from schemas.commands import AdoptTicket, Command, CreateTicket
 from schemas.facts import ConnectionName
@@ -24,7 +25,7 @@ from streams.log import LogError
 from streams.personal import FillingIn, KeptPersonal
 from streams.roles.surroundings import Surroundings
 from streams.settings import Settings
-from streams.vendors import NoCredentials, autotask_client, jitter, ninjaone_config
+from streams.vendors import NoCredentials, autotask_client, jitter, ninjaone_config, predicting_client
 
 CONNECTION_OF: dict[str, ConnectionName] = {
     TICKET_COMMANDS: "autotask",
@@ -89,7 +90,7 @@ class CurrentEffects:
 
     async def _index(self, command: Command, effect: Effect) -> None:
         """Remember whose ticket this is, for the day on which somebody empties its external id."""
-        gives_ticket = isinstance(command, CreateTicket | AdoptTicket)
+        gives_ticket = isinstance(command, CreateTicket | AdoptTicket) and effect.how != PREDICTED
         if gives_ticket and effect.verdict is Verdict.SUCCEEDED and effect.ticket_id is not None:
             # Missing it costs no ticket (the poll asks by external id), so it must not cost the settlement either.
             with contextlib.suppress(LogError):
@@ -132,6 +133,10 @@ class HourlyBudget:
         await keep_polling("autotask budget", look, pause, gate=gate, sleep=asyncio.sleep, jitter=jitter)
 
 
+async def _nothing() -> None:
+    """Where no connections are to be given back."""
+
+
 def _suspended(suspended: CallsSuspended) -> Effect:
     return Effect(verdict=Verdict.SUSPENDED, reason="Suspended", detail=str(suspended))
 
@@ -157,11 +162,17 @@ async def run_executor_role(here: Surroundings, stop: asyncio.Event) -> None:
     )
 
     def autotask(settings: Settings) -> tuple[Effects, Callable[[], Awaitable[None]]]:
+        if settings.shadowing:
+            predicting = predicting_client(settings, gate=watch.gate("autotask"), now=here.clock.now, in_flight=2)
+            budget.reader = BudgetReader(predicting)
+            return PredictedAutotask(predicting), predicting.aclose
         client = autotask_client(settings, gate=watch.gate("autotask"), now=here.clock.now, in_flight=2)
         budget.reader = BudgetReader(client)
         return AutotaskEffects(client), client.aclose
 
     def ninjaone(settings: Settings) -> tuple[Effects, Callable[[], Awaitable[None]]]:
+        if settings.shadowing:
+            return PredictedNinjaOne(), _nothing
         client = NinjaOneClient.create(
             ninjaone_config(settings),
             gate=watch.gate("ninjaone"),

@@ -18,6 +18,7 @@ from streams.clock import Clock, clock_of
 from streams.credentials import Credentials
 from streams.kafka_options import KafkaOptions
 from streams.log import KafkaLog
+from streams.mode import claim
 from streams.reporter import Reporter
 from streams.settings import Settings, load_settings
 from streams.vendors import credentials
@@ -44,7 +45,7 @@ class Surroundings:
     async def of(
         cls, settings: Settings, *, config: Path | None, role: str, name: str, static: bool
     ) -> AsyncIterator[Surroundings]:
-        """Connect, and make sure that the topics exist. Raises the one-line errors of Kafka and the clock."""
+        """Connect, make sure that the topics exist and that the log is of this mode. Raises one-line errors."""
         logging.basicConfig(
             stream=sys.stderr, level=logging.INFO, format=f"%(asctime)s {name} %(levelname)s %(name)s: %(message)s"
         )
@@ -56,6 +57,7 @@ class Surroundings:
             for finding in (await prepare_topics(settings, options)).findings:
                 log.warning("%s", finding)
             async with KafkaLog(options, now=clock.now) as kafka:
+                await claim(options, kafka, settings.mode)
                 yield cls(settings, config, role, name, static, clock, options, kafka)
 
     @property
@@ -66,8 +68,9 @@ class Surroundings:
         return f"{socket.gethostname()}.{self.name}" if self.static else None
 
     def fresh_settings(self) -> Settings:
-        """The settings as they are on disk now; secrets may have changed since the start."""
-        return load_settings(self.config) if self.config is not None else load_settings()
+        """The settings as they are on disk now; secrets may have changed since the start. The mode stays what it was."""
+        fresh = load_settings(self.config) if self.config is not None else load_settings()
+        return fresh.model_copy(update={"mode": self.settings.mode})
 
     def credentials(self) -> Mapping[ConnectionName, Credentials | None]:
         """The credentials in force now, for the watch of connections."""

@@ -101,6 +101,19 @@ def test_one_unknown_id_among_known_ones_refuses_all_in_one_line() -> None:
     _refuse_unknown(Choice(ids=("a", "407", "dead-9")), found())
 
 
+def test_an_organization_that_ninjaone_does_not_have_is_refused_unless_its_work_is_still_there() -> None:
+    waiting = found()
+    waiting.organizations = {17: "Nordwind GmbH", 19: "Hansen AG"}
+    with pytest.raises(
+        Failure, match=r"NinjaOne has no organization 999; there are 17 'Nordwind GmbH', 19 'Hansen AG'"
+    ):
+        _refuse_unknown(Choice(organization=999), waiting)
+    _refuse_unknown(Choice(organization=19), waiting)
+    _refuse_unknown(Choice(organization=18), waiting)
+    waiting.organizations = {}
+    _refuse_unknown(Choice(organization=999), waiting)
+
+
 def test_ids_organization_and_all_are_not_mixed() -> None:
     for mixed in (((), None, None, False), (("a",), 17, None, False), ((), 17, None, True), (("a",), None, None, True)):
         with pytest.raises(click.UsageError, match="name what is meant"):

@@ -17,7 +17,6 @@ from tests.cli.terminal import LOCKSTEP, Terminal
         ("statsu", "there is no 'statsu'; did you mean 'status'?"),
         ("policy chekc", "there is no 'policy chekc'; did you mean 'check'?"),
         ("xyzzy", "there are init, test, connect"),
-        ("shadow", "'shadow' (predicting beside another connector) is not available yet"),
         ("rebuild --as-of yesterday", "'yesterday' is no time; write it like 2026-11-28T09:30:00Z or 7d"),
         ("--json reconcile --class missed-clse", "'missed-clse' is no class; there are missed-open, missed-close"),
         ("rebuild --as-of 99999999999d", "is no time"),
@@ -47,6 +46,7 @@ from tests.cli.terminal import LOCKSTEP, Terminal
         ("connect ninjaone --username x", "--username and --integration-code belong to autotask"),
         ("connect autotask", "nothing to connect with; give the user and --secret-stdin"),
         ("sandbox --ninjaone-port 99999", "99999 is not in the range"),
+        ("shadow --grace soon", "'soon' is no length of time; write it like 15m, 2h or 1d"),
         ("init", "no terminal to ask at; give --client-id, --username, --integration-code, LOCKSTEP_NINJAONE"),
     ],
 )
@@ -58,6 +58,13 @@ def test_wrong_usage_is_one_line_that_names_the_way_out(terminal: Terminal, argu
     assert list(terminal.folder.iterdir()) == []
 
 
+@pytest.mark.parametrize("arguments", [["up", "--config", ""], ["--config", "", "status"], ["sandbox", "--config="]])
+def test_an_empty_config_is_not_taken_for_the_default(terminal: Terminal, arguments: list[str]) -> None:
+    said = terminal.run(*arguments)
+    assert said.code == 64
+    assert "it is empty; name a file, or leave --config out for lockstep.yaml" in said.line
+
+
 @pytest.mark.parametrize("arguments", ["", "policy", "parked"])
 def test_no_verb_shows_the_verbs_and_is_wrong_usage(terminal: Terminal, arguments: str) -> None:
     said = terminal.run(*arguments.split())
@@ -66,10 +73,10 @@ def test_no_verb_shows_the_verbs_and_is_wrong_usage(terminal: Terminal, argument
     assert "Commands:" in said.err
 
 
-def test_every_verb_of_the_design_is_there_or_said_to_be_coming(terminal: Terminal) -> None:
+def test_every_verb_of_the_design_is_there(terminal: Terminal) -> None:
     verbs = """demo up run sandbox init check test status explain audit rebuild whatif shadow resync reconcile export advise
                parked topics policy drill doctor erase setup send-test-alert connect disconnect pause resume"""
-    assert set(verbs.split()) == {*main.VERBS, *(verb for verb in main.NOT_YET if " " not in verb)}
+    assert set(verbs.split()) == set(main.VERBS)
     told = terminal.run("--help")
     assert told.code == 0
     assert all(f"\n  {verb} " in told.out for verb in main.VERBS)

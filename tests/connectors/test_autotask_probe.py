@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -98,6 +99,15 @@ async def test_missing_rights_are_named_by_entity_and_action(it: Lab) -> None:
     assert result.failed.step == "permissions"
     assert "create TicketNotes; query Products" in result.line
     assert await refused_calls(it) == []
+
+
+async def test_a_shadow_needs_the_rights_to_read_only(it: Lab) -> None:
+    it.client.access = replace(it.client.access, reads_only=True)
+    nothing = {"create": False, "update": False}
+    await it.api.control("PATCH", "api-user", permissions={"Tickets": nothing, "ConfigurationItems": nothing})
+    assert (await probe(it.client)).ok
+    await it.api.control("PATCH", "api-user", permissions={"Tickets": {"query": False}})
+    assert "query Tickets" in (await probe(it.client)).line
 
 
 async def test_an_unreachable_discovery_says_where_it_looked(board: Board) -> None:

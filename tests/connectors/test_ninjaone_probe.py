@@ -57,6 +57,12 @@ async def test_a_missing_scope_is_named(scopes, missing):
         assert f"lacks {missing}" in result.line
 
 
+async def test_a_shadow_asks_for_the_scope_to_read_and_needs_no_other():
+    async with bench() as made:
+        await made.lab.setting(client_scopes="monitoring")
+        assert (await probed(made, scope="monitoring", reads_only=True)).ok
+
+
 async def test_an_app_with_none_of_the_scopes_is_told_so():
     async with bench() as made:
         await made.lab.setting(client_scopes="control")

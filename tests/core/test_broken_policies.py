@@ -158,6 +158,37 @@ BROKEN: list[tuple[str, int, str, str, str]] = [
         "filter 'join'",
         "there are default",
     ),
+    (rule("[MAJOR]"), 4, "rules.0.when", "a list stands where keys belong", "there are source_type"),
+    (rule(more="ticket: high"), 5, "rules.0.ticket", "'high' stands where keys belong", "there are queue"),
+    (
+        rule(more="lifecycle: {escalate: maybe}"),
+        5,
+        "rules.0.lifecycle.escalate",
+        "neither true nor false",
+        "write true",
+    ),
+    (rule(more="storm: {devices: ten, within: 2m}"), 5, "rules.0.storm.devices", "'ten' is no whole number", "digits"),
+    (rule(more="storm: {devices: 2.5, within: 2m}"), 5, "rules.0.storm.devices", "'2.5' is no whole number", "digits"),
+    (rule(more="ticket: {title: 5}"), 5, "rules.0.ticket.title", "'5' is no text", "in quotes"),
+    (rule("{message: offline}"), 4, "rules.0.when.message", "'offline' stands where keys belong", "there are matches"),
+    ("version: 1\nrules: all\n", 2, "rules", "'all' stands where a list belongs", "with dashes"),
+    ("version: 1\nrules:\n  - name: ''\n    when: {}\n", 3, "rules.0.name", "is empty", "write a text"),
+    ("version: 1\ndevices: {fields: [link]}\n", 2, "devices.fields", "where keys belong", "such as link"),
+    ("version: 1\ncompanies: {unmapped: keep}\n", 2, "companies.unmapped", "'keep' is not possible", "{company: ID}"),
+    (
+        "version: 1\ncompanies:\n  unmapped: {company: x}\n",
+        3,
+        "companies.unmapped.company",
+        "'x' is no whole number",
+        "digits",
+    ),
+    (rule(more='ticket: {title: "{% if device.name %}a"}'), 5, "rules.0.ticket.title", "not ended", "{% endif %}"),
+    (rule(more='ticket: {title: "{% fi device.name %}"}'), 5, "rules.0.ticket.title", "no {% fi %}", "{% if %}"),
+    (rule(more='ticket: {title: "{% else %}"}'), 5, "rules.0.ticket.title", "no {% if %} before it", "begin the"),
+    (rule(more='ticket: {title: "{{ }}"}'), 5, "rules.0.ticket.title", "names nothing", "{{ device.name }}"),
+    (rule(more='ticket: {title: "{{ \'a }}"}'), 5, "rules.0.ticket.title", "only one quote", "close it"),
+    (rule(more='ticket: {title: "{{ @ }}"}'), 5, "rules.0.ticket.title", "the sign '@'", "{{ device.name }}"),
+    (rule(more='ticket: {title: "{% if a b %}{% endif %}"}'), 5, "rules.0.ticket.title", "between its braces", "upper"),
     (rule(more="lifecycle: {note_every: an hour}"), 5, "rules.0.lifecycle.note_every", "not a duration", "such as 90s"),
     (
         "version: 1\nrules:\n  - {name: a, when: {}}\n" + LAST,
@@ -220,6 +251,59 @@ def test_a_broken_policy_is_refused_with_line_key_reason_and_suggestion(
     assert found[0].line == line
     assert reason in found[0].reason
     assert suggestion in found[0].suggestion
+
+
+#: The words of the libraries that read the file; whoever writes a policy needs to know none of them.
+FOREIGN = (
+    "input should",
+    "valid dictionary",
+    "instance of",
+    "boolean",
+    "integer",
+    "string",
+    "tuple",
+    "token",
+    "Jinja",
+    "parse",
+)
+
+
+def test_no_refusal_speaks_the_language_of_the_reader_s_libraries(tmp_path: Path) -> None:
+    path = tmp_path / "policy.yaml"
+    for text, _, _, reason, _ in BROKEN:
+        if "not YAML" in reason:
+            continue  # what YAML itself cannot read is said in its words, with the line
+        path.write_text(text)
+        with pytest.raises(PolicyFileError) as refused:
+            read_policy(path)
+        said = " ".join(f"{found.reason} {found.suggestion}" for found in refused.value.findings)
+        assert [word for word in FOREIGN if word.lower() in said.lower()] == []
+
+
+def test_what_is_wrong_in_one_section_is_told_together(tmp_path: Path) -> None:
+    path = tmp_path / "policy.yaml"
+    path.write_text(
+        "version: 1\ndevices:\n  types: [{role: x, product: p}]\n  fields: {lnk: A, oss: B}\n"
+        "companies: {map: [{organization: 1, company: 2}, {organization: 1, company: 3}, {organization: 1, company: 4}]}\n"
+        "defaults: {priority: {MAJRO: 1, CRITCAL: 2}}\n"
+    )
+    with pytest.raises(PolicyFileError) as refused:
+        read_policy(path)
+    assert [found.key for found in refused.value.findings] == [
+        "devices.types",
+        "devices.fields.lnk",
+        "devices.fields.oss",
+        "companies.map.1.organization",
+        "companies.map.2.organization",
+        "defaults.priority.MAJRO",
+        "defaults.priority.CRITCAL",
+    ]
+    path.write_text(
+        "version: 1\nrules:\n  - {name: a, when: {}}\n  - {name: a, when: {tags: x}}\n  - {name: a, when: {tags: y}}\n"
+    )
+    with pytest.raises(PolicyFileError) as refused:
+        read_policy(path)
+    assert [found.key for found in refused.value.findings] == ["rules.0", "rules.1.name", "rules.2.name", "rules.2"]
 
 
 def test_the_revision_in_force_stays_when_a_broken_one_is_written_past_the_check() -> None:

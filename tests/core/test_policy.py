@@ -123,7 +123,7 @@ def test_fields_carry_what_the_device_shows() -> None:
     ("document", "line"),
     [
         ({}, "version: the file format's version is missing; write version: 1 at the top"),
-        ({"version": 2}, "version: input should be 1"),
+        ({"version": 2}, "version: '2' is not possible here; write 1"),
         ({"version": 1, "defualts": {}}, "defualts: unknown key 'defualts'; did you mean 'defaults'?"),
         (
             {"version": 1, "rules": [{"name": "a", "when": {"sorce_type": []}}]},
@@ -139,7 +139,7 @@ def test_fields_carry_what_the_device_shows() -> None:
         ),
         (
             {"version": 1, "devices": {"types": [{"role": "x", "product": "p"}]}},
-            "devices: the last entry of types must match every device",
+            "devices.types: the last entry of types must match every device",
         ),
         (
             {"version": 1, "devices": {"fields": {"lnk": "Link"}}},
@@ -159,7 +159,7 @@ def test_fields_carry_what_the_device_shows() -> None:
                 "version": 1,
                 "companies": {"map": [{"organization": 1, "company": 2}, {"organization": 1, "company": 3}]},
             },
-            "companies: organization 1 is mapped twice",
+            "companies.map.1.organization: organization 1 is mapped twice; keep one of them",
         ),
         (
             {"version": 1, "defaults": {"priority": {"MAJRO": 1}}},
@@ -204,7 +204,10 @@ def test_a_storm_whose_members_would_not_be_reset_is_told() -> None:
             "within: every alert of this rule would wait so long for its ticket; write 1h at most",
         ),
         ({"devices": 10}, "within: is missing; write within here"),
-        ({"devices": 10, "within": "2m", "by": "site"}, "by: input should be 'location', 'organization' or 'parent'"),
+        (
+            {"devices": 10, "within": "2m", "by": "site"},
+            "by: 'site' is not possible here; write location, organization or parent",
+        ),
         ({"devices": 10, "withn": "2m"}, "within: is missing; write within here"),
     ],
 )

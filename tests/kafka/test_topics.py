@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from schemas.topics import CATALOGUE, Topic
@@ -105,7 +105,30 @@ async def test_a_description_counts_records_and_what_each_group_has_not_read(opt
     await consumer.commit({TopicPartition(name, 0): 1})
     await consumer.stop()
     (status,) = await describe(options, catalogue=wanted)
-    assert (status.records, dict(status.lag)) == (7, {group: 2})
+    assert (status.records, status.offsets, dict(status.lag)) == (7, 7, {group: 2})
+
+
+async def test_a_transaction_s_marker_is_neither_a_record_nor_lag(options, topic_prefix) -> None:
+    wanted = catalogue(topic_prefix, "audit")
+    name, group = wanted[0].name, topic_prefix + "group"
+    await create_topics(options, replace(SETTINGS, partitions=1), catalogue=wanted)
+    producer = AIOKafkaProducer(transactional_id=topic_prefix + "writer", **options.client())
+    await producer.start()
+    for count in (2, 1):
+        async with producer.transaction():
+            for _ in range(count):
+                await producer.send_and_wait(name, b"v", partition=0)
+    await producer.stop()
+    (quiet,) = await describe(options, catalogue=wanted)
+    assert (quiet.records, quiet.offsets, dict(quiet.lag)) == (None, 5, {})
+    consumer = AIOKafkaConsumer(group_id=group, enable_auto_commit=False, **options.client())
+    await consumer.start()
+    consumer.assign([TopicPartition(name, 0)])
+    for committed, lag in ((0, 3), (2, 1), (4, 0)):
+        await consumer.commit({TopicPartition(name, 0): committed})
+        (status,) = await describe(options, catalogue=wanted)
+        assert dict(status.lag) == {group: lag}, committed
+    await consumer.stop()
 
 
 async def test_a_topic_that_is_missing_is_described_as_missing_and_not_created(options, topic_prefix) -> None:

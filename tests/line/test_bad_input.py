@@ -139,3 +139,33 @@ def _parked(system: System, organization: int, at_least: int) -> list[Row]:
 def _letters(system: System, at_least: int) -> list[Row]:
     rows = system.lockstep("parked", "list", "--json").json()["dead_letters"]
     return rows if len(rows) >= at_least else []
+
+
+def test_on_a_live_log_there_is_nothing_to_compare_and_a_shadow_does_not_start(system: System) -> None:
+    said = system.lockstep("shadow")
+    assert (said.code, said.out) == (1, "")
+    assert "is not a shadow's, so there is nothing to compare" in said.err
+    said = system.lockstep("run", "executor", LOCKSTEP_MODE="shadow")
+    assert said.code == 1
+    assert "mode is shadow, but the log at" in said.err.splitlines()[-1]
+    assert "belongs to a live installation" in said.err.splitlines()[-1]
+
+
+def test_setting_up_fields_is_refused_in_a_shadow_before_anything_is_sent(system: System) -> None:
+    before = system.written()
+    policy = system.policy()
+    policy["devices"]["fields"]["serial"] = "A Field That Is Not There"
+    system.write_policy(policy)
+    try:
+        said = system.lockstep("setup", LOCKSTEP_MODE="shadow")
+        assert (said.code, "was not sent: this is a shadow" in said.err) == (1, True), said
+        assert system.written() == before
+    finally:
+        system.write_policy(system.policy())
+
+
+def test_an_organization_that_does_not_exist_is_no_empty_list(system: System) -> None:
+    for verb in ("list", "held", "retry"):
+        said = system.lockstep("parked", verb, "--organization", "999999")
+        assert (said.code, said.out) == (1, ""), said
+        assert "NinjaOne has no organization 999999; there are" in said.err

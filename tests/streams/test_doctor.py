@@ -20,7 +20,7 @@ HERE = ("audit", "workers")
 
 
 def report(role: str, state: str = "running", **more: Any) -> dict[str, Any]:
-    return {"role": role, "name": role, "host": "a", "state": state, "heard": NOW, "figures": {}, **more}
+    return {"role": role, "name": role, "host": "a", "state": state, "heard_at": NOW, "figures": {}, **more}
 
 
 ALL = [report("connectors"), report("worker"), report("executor")]
@@ -80,7 +80,7 @@ def test_restarts_and_a_role_that_fell_silent_beside_others_are_warnings() -> No
 
 def test_a_clock_that_is_ahead_is_wrong() -> None:
     assert [line.level for line in _clocks(ALL, NOW)] == ["ok"]
-    (line,) = _clocks([report("worker", heard=NOW + 90_000)], NOW)
+    (line,) = _clocks([report("worker", heard_at=NOW + 90_000)], NOW)
     assert (line.level, "by 90 s" in line.found) == ("wrong", True)
     assert list(_clocks([], NOW)) == []
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any, Literal
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import PydanticCustomError
+
+from streams.core.policy.refusals import in_words
 
 Path = tuple[str | int, ...]
 
@@ -53,6 +55,20 @@ def wrong(reason: str, suggestion: str = "", *at: str | int) -> PydanticCustomEr
     return PydanticCustomError("policy", "{reason}", {"reason": reason, "suggestion": suggestion, "at": at})
 
 
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One of several things that a validator finds: as ``wrong``, but kept until all of them are known."""
+
+    reason: str
+    suggestion: str
+    at: Path = ()
+
+
+def all_wrong(faults: Sequence[Fault]) -> PydanticCustomError:
+    """What a validator raises that found several things: they are told together, each at its place."""
+    return PydanticCustomError("policy", "{faults}", {"faults": tuple(faults)})
+
+
 def near(written: str, known: Collection[str]) -> str:
     """The suggestion for a word that is not known: the nearest, else all there are."""
     found = get_close_matches(written, known, 1)
@@ -62,11 +78,32 @@ def near(written: str, known: Collection[str]) -> str:
 def findings_of(error: ValidationError, model: type[BaseModel]) -> list[Finding]:
     """Every error of a document that was validated against ``model``, one for each place."""
     found: dict[Path, Finding] = {}
-    for detail in error.errors(include_url=False):
-        finding = _finding(detail, model)
-        # A value of several possible kinds is refused once for each of them; the first is what it looks like most.
-        found.setdefault(finding.path, finding)
+    details = error.errors(include_url=False)
+    for detail in details:
+        if _is_another_kind(detail, details):
+            continue
+        for finding in _findings(detail, model):
+            # A value of several possible kinds is refused once for each of them; the first is what it looks like most.
+            found.setdefault(finding.path, finding)
     return list(found.values())
+
+
+def _is_another_kind(detail: Any, details: Sequence[Any]) -> bool:
+    """Whether a section was refused as a word although it could be one, and what is wrong stands in it."""
+    place = detail["loc"][:-1]
+    return (
+        detail["type"] == "literal_error"
+        and isinstance(detail["input"], dict)
+        and any(other is not detail and other["loc"][: len(place)] == place for other in details)
+    )
+
+
+def _findings(detail: Any, root: type[BaseModel]) -> list[Finding]:
+    faults = detail.get("ctx", {}).get("faults") if detail["type"] == "policy" else None
+    if faults is None:
+        return [_finding(detail, root)]
+    base = tuple(part for part in detail["loc"] if _in_document(part))
+    return [Finding((*base, *fault.at), fault.reason, fault.suggestion) for fault in faults]
 
 
 def _finding(detail: Any, root: type[BaseModel]) -> Finding:
@@ -93,6 +130,9 @@ def _finding(detail: Any, root: type[BaseModel]) -> Finding:
         if path == ("version",):
             return Finding(path, "the file format's version is missing", "write version: 1 at the top")
         return Finding(path, "is missing", f"write {path[-1]} here")
+    told = in_words(kind, detail.get("input"), detail.get("ctx", {}), _siblings(root, path))
+    if told is not None:
+        return Finding(path, *told)
     return Finding(path, message[0].lower() + message[1:] if kind != "value_error" else message)
 
 

@@ -5,15 +5,16 @@ A key that does not exist is an error here; ``streams.core.policy.findings`` say
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from schemas.commands import MatchStep
 from schemas.facts import Subject
-from streams.core.policy.findings import near, wrong
+from streams.core.policy.findings import Fault, all_wrong, near, wrong
 from streams.core.policy.lifecycle import LifecycleSettings
 from streams.core.policy.parts import SEVERITIES, Contract, Duration, NameOrId, Names, Part, Priority, Template, Texts
+from streams.core.policy.refusals import shown_value
 from streams.core.policy.storm import StormSettings
 from streams.core.policy.when import When, id_or_name, one_of
 
@@ -38,10 +39,14 @@ class TicketSettings(Part):
     @model_validator(mode="after")
     def _priorities(self) -> Self:
         if isinstance(self.priority, dict):
-            for severity in self.priority:
-                if severity != "default" and severity not in SEVERITIES:
-                    hint = near(severity.upper(), (*SEVERITIES, "default"))
-                    raise wrong(f"priority has no severity '{severity}'", hint, "priority", severity)
+            known = (*SEVERITIES, "default")
+            faults = [
+                Fault(f"priority has no severity '{word}'", near(word.upper(), known), ("priority", word))
+                for word in self.priority
+                if word not in known
+            ]
+            if faults:
+                raise all_wrong(faults)
         return self
 
 
@@ -94,11 +99,19 @@ class CatchAll(Part):
     company: int
 
 
+def _unmapped(value: Any) -> Any:
+    if value == "park" or isinstance(value, dict | CatchAll):
+        return value
+    raise wrong(
+        f"{shown_value(value)} is not possible here", "write park, or {company: ID} for one that takes all of it"
+    )
+
+
 class Companies(Part):
     """How organizations find their companies."""
 
     auto_match: Literal["never", "exact", "normalized"] = "normalized"
-    unmapped: Literal["park"] | CatchAll = "park"
+    unmapped: Annotated[Literal["park"] | CatchAll, BeforeValidator(_unmapped)] = "park"
     map: tuple[MapEntry, ...] = ()
 
     @property
@@ -114,10 +127,14 @@ class Companies(Part):
     @model_validator(mode="after")
     def _once(self) -> Self:
         seen: set[int] = set()
-        for entry in self.map:
+        faults = []
+        for position, entry in enumerate(self.map):
             if entry.organization in seen:
-                raise ValueError(f"organization {entry.organization} is mapped twice")
+                reason = f"organization {entry.organization} is mapped twice"
+                faults.append(Fault(reason, "keep one of them", ("map", position, "organization")))
             seen.add(entry.organization)
+        if faults:
+            raise all_wrong(faults)
         return self
 
 
@@ -195,11 +212,14 @@ class Devices(Part):
 
     @model_validator(mode="after")
     def _known(self) -> Self:
-        for field in self.fields:
-            if field not in DEVICE_FIELDS:
-                raise wrong(f"fields has no '{field}'", near(field, DEVICE_FIELDS), "fields", field)
+        faults = [
+            Fault(f"fields has no '{field}'", near(field, DEVICE_FIELDS), ("fields", field))
+            for field in self.fields
+            if field not in DEVICE_FIELDS
+        ]
         if not self.types or not self.types[-1].matches_all:
-            raise ValueError(
-                "the last entry of types must match every device (no role, node_class or node_class_prefix)"
-            )
+            reason = "the last entry of types must match every device (no role, node_class or node_class_prefix)"
+            faults.append(Fault(reason, "add {type: Workstation, product: Managed Device} at the end", ("types",)))
+        if faults:
+            raise all_wrong(faults)
         return self

@@ -6,7 +6,7 @@ path of the key, the reason and a suggestion; a key that does not exist is refus
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Self
 
@@ -16,7 +16,7 @@ from schemas.commands import MatchStep, Name
 from schemas.envelope import rfc3339
 from schemas.facts import AlertFact, DeviceObserved, Subject
 from schemas.storms import StormDeclared
-from streams.core.policy.findings import Finding, Path, PolicyError, findings_of, wrong
+from streams.core.policy.findings import Fault, Finding, Path, PolicyError, all_wrong, findings_of, wrong
 from streams.core.policy.format import Companies, Defaults, Devices, Notes, RuleSettings
 from streams.core.policy.maintenance import MaintenanceWindow
 from streams.core.policy.parts import Part, Priority
@@ -96,43 +96,49 @@ class Policy(Part):
     def _rules_in_order(self) -> Self:
         if not self.rules:
             raise wrong("there is no rule", "write at least {name: everything-else, when: {}}", "rules")
+        faults = [*self._faults_of_rules(), *self._faults_of_windows()]
+        if faults:
+            raise all_wrong(faults)
+        return self
+
+    def _faults_of_rules(self) -> Iterator[Fault]:
         last = len(self.rules) - 1
         names: set[str] = set()
         for position, rule in enumerate(self.rules):
             if rule.name in names:
-                raise wrong(f"rule name '{rule.name}' is used twice", "rename one", "rules", position, "name")
+                yield Fault(f"rule name '{rule.name}' is used twice", "rename one", ("rules", position, "name"))
             names.add(rule.name)
             if rule.when == When() and position != last:
-                raise wrong(
+                yield Fault(
                     f"rule '{rule.name}' matches everything, so the rules after it are never reached",
                     "move it to the end, or say when it applies",
-                    *("rules", position),
+                    ("rules", position),
                 )
             if rule.when.time is not None:
-                self._know(rule.when.time.timezone, "rules", position, "when", "time")
+                yield from self._unknown_zone(rule.when.time.timezone, "rules", position, "when", "time")
         if self.rules[-1].when != When():
-            raise wrong(
+            yield Fault(
                 "the last rule must be a catch-all (when: {})",
                 "add {name: everything-else, when: {}} at the end",
-                *("rules", last),
+                ("rules", last),
             )
+
+    def _faults_of_windows(self) -> Iterator[Fault]:
         windows: set[str] = set()
         for position, window in enumerate(self.maintenance):
             if window.name in windows:
                 at = ("maintenance", position, "name")
-                raise wrong(f"maintenance window '{window.name}' stands twice", "rename one", *at)
+                yield Fault(f"maintenance window '{window.name}' stands twice", "rename one", at)
             windows.add(window.name)
             if window.weekly is not None:
-                self._know(window.weekly.timezone, "maintenance", position, "weekly")
-        return self
+                yield from self._unknown_zone(window.weekly.timezone, "maintenance", position, "weekly")
 
-    def _know(self, timezone: str, *at: str | int) -> None:
+    def _unknown_zone(self, timezone: str, *at: str | int) -> Iterator[Fault]:
         if timezone not in self.zones:
-            raise wrong(
+            yield Fault(
                 f"there is no time zone '{timezone}'",
                 "write it as the time zone database does, such as Europe/Berlin or America/New_York",
-                *at,
-                "timezone",
+                (*at, "timezone"),
             )
 
     @property
