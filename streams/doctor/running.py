@@ -108,7 +108,7 @@ def _roles(reports: Sequence[Mapping[str, Any]]) -> Iterator[Line]:
 
 def _clocks(live: Sequence[Mapping[str, Any]], now: int) -> Iterator[Line]:
     ahead = [
-        f"{report['name']} on {report['host']} by {(report['heard'] - now) / 1000:.0f} s"
+        f"{report['name']} on {report['host']} by {(report['heard_at'] - now) / 1000:.0f} s"
         for report in live
         if report["heard_at"] - now > AHEAD_MS
     ]

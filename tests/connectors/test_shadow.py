@@ -83,6 +83,7 @@ async def test_the_ticket_of_another_integration_is_told_apart_from_its_alert() 
     async with bench() as made:
         log, names = made.log, set[str]()
         made.log = NamesApart(log, names)  # type: ignore[assignment]
+        made.log.compacted = log.compacted
         async with started(made) as connector:
             uid = await made.lab.alert(psaTicketId=7001)
             await made.advance(400)
