@@ -16,9 +16,9 @@ from typing import Any
 import orjson
 
 from schemas.audit import AuditedFact, AuditRecord
-from schemas.commands import COMMANDS, Command, CompleteTicket, CreateTicket, ReopenTicket, ResetAlert, WithdrawCommand
+from schemas.commands import Command, CompleteTicket, CreateTicket, ReopenTicket, ResetAlert, WithdrawCommand
 from schemas.envelope import Envelope
-from schemas.events import Event
+from schemas.events import Event, command_of
 from schemas.facts import CommandSettled, Fact, PolicyPublished, TicketObserved, TimerFired
 from schemas.identity import derived_id
 from streams.core import documents, incidents
@@ -31,7 +31,6 @@ from streams.core.verify import event_of
 DRAFT_REVISION = 1_000_000_000
 #: A ticket id that no tenant has: Autotask's ids are far below (32 bits in its pages' examples).
 _FIRST_TICKET = 10**15
-_MODELS: dict[str, type[Command]] = {model.ce_type: model for model in COMMANDS}
 _COMPARED = ("queue", "priority", "status", "ticket_type", "source", "category", "company_id", "title")
 
 TimerName = tuple[str, str, int]
@@ -149,10 +148,8 @@ class Simulation:
         given = {command.id for record in records for command in record.commands}
         for record in records:
             for command in record.commands:
-                if command.type in _MODELS:
-                    self.live.gave(
-                        command.id, _MODELS[command.type].from_json(command.value), record.decision.get("rule")
-                    )
+                given_then = command_of(command.type, command.value)
+                self.live.gave(command.id, given_then, record.decision.get("rule"))
         if isinstance(event.data, CommandSettled):
             self.live.settled(event.data)
         self._until(event.envelope.recorded)

@@ -10,17 +10,20 @@ from typing import Any
 
 import orjson
 
-from schemas.audit import AuditRecord
+from schemas.audit import AuditedFact, AuditRecord
 from schemas.facts import TimerFired
 from schemas.topics import AUDIT
 from streams.core import incidents
 from streams.core.rebuild import Rebuilder
-from streams.core.verify import same_place
+from streams.core.verify import event_of, same_place
 from streams.core.whatif import Comparison, Side, Simulation, TimerName
 from streams.kafka_options import KafkaOptions
 from streams.readers import ReadError, end_offsets, first_offsets, read_all
 from streams.replay.partitions import Tell, over_partitions
 from streams.replay.verify import BREATHE
+
+#: Of any version.
+_TIMER_FIRED = TimerFired.ce_type.rpartition(".v")[0]
 
 
 async def what_if(
@@ -106,8 +109,9 @@ class WhatIfPartition:
                 rebuilder.feed(record)
                 continue
             start = offset if start is None else start
-            if record["fact"]["headers"].get("ce_type") == TimerFired.ce_type:
-                fact = TimerFired.from_json(record["fact"]["value"])
+            if record["fact"]["headers"].get("ce_type", "").startswith(_TIMER_FIRED):
+                fact = event_of(AuditedFact.model_construct(**record["fact"])).data
+                assert isinstance(fact, TimerFired)
                 passed.add((fact.key, fact.timer, fact.due_at))
         return rebuilder.documents(), passed, start, seen
 
