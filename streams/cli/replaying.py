@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,8 @@ from streams.clock import machine_now
 from streams.core.views import dispositions
 from streams.core.whatif import Comparison, Side, Ticket, TicketChange
 from streams.policy_file import read_policy
-from streams.replay.rebuild import Rebuilt
+from streams.replay.from_facts import FactsDecided, rebuild_from_facts
+from streams.replay.rebuild import Rebuilt, rows_of
 from streams.replay.rebuild import rebuild as rebuilt_from_audit
 from streams.replay.whatif import what_if
 from streams.wiring import kafka_options
@@ -58,28 +60,27 @@ class Instant(click.ParamType):
     type=click.Path(path_type=Path, dir_okay=False),
     help="Write the documents (with --key: that key's) to a file, one JSON line each.",
 )
+@click.option("--from-facts", is_flag=True, help="Decide the fact topics anew by recorded time, not the audit's order.")
 @common
-def rebuild(config: Path | None, as_json: bool, as_of: int | None, key: str | None, output: Path | None) -> int:
+def rebuild(
+    config: Path | None, as_json: bool, as_of: int | None, key: str | None, output: Path | None, from_facts: bool
+) -> int:
     """State from the recorded decisions, compared byte for byte with the live one; exit 2 where they differ.
 
-    With --as-of the state as it was at that moment; then there is nothing to compare with.
+    With --as-of the state as it was at that moment; then there is nothing to compare with. With --from-facts every ticket and
+    item has to be the same, open or completed; each that is not is told with its cause.
     """
+    if from_facts:
+        return _from_facts(config, as_json, as_of, key, output)
 
     async def main() -> Rebuilt:
         with Progress("records") as progress:
             return await rebuilt_from_audit(await kafka_options(settings_of(config)), as_of=as_of, progress=progress)
 
     found = run(main())
-    rows = list(found.rows())
-    shown = [row for row in rows if row["key"] == key]
-    if key is not None and not shown:
-        raise Failure(f"the audit has no decision about '{key}'" + (f" until {rfc3339(as_of)}" if as_of else ""))
-    if output is not None:
-        try:
-            with output.open("wb") as file:
-                file.writelines(orjson.dumps(row) + b"\n" for row in (rows if key is None else shown))
-        except OSError as error:
-            raise Failure(f"{output}: cannot be written: {error.strerror}; nothing else was changed") from None
+    rows = list(rows_of(found.documents))
+    shown = _of_key(rows, key, as_of)
+    _write(rows if key is None else shown, output)
     counts = _alerts(found)
     if as_json:
         say_json(
@@ -102,10 +103,7 @@ def rebuild(config: Path | None, as_json: bool, as_of: int | None, key: str | No
         say("alerts: " + ", ".join(f"{count} {name}" for name, count in counts.items()))
     if output is not None:
         say(f"written to {output}")
-    for line in found.differences[:_SHOWN]:
-        say_error(f"difference: {line}")
-    if len(found.differences) > _SHOWN:
-        say_error(f"and {len(found.differences) - _SHOWN} more")
+    _tell_differences(found.differences)
     if found.differences:
         return FINDING
     if as_of is None:
@@ -115,6 +113,68 @@ def rebuild(config: Path | None, as_json: bool, as_of: int | None, key: str | No
             else "the live state moves too fast to compare"
         )
     return 0
+
+
+def _from_facts(config: Path | None, as_json: bool, as_of: int | None, key: str | None, output: Path | None) -> int:
+    async def main() -> FactsDecided:
+        with Progress("facts") as progress:
+            return await rebuild_from_facts(await kafka_options(settings_of(config)), as_of=as_of, progress=progress)
+
+    found = run(main())
+    rows = list(rows_of(found.documents))
+    shown = _of_key(rows, key, as_of)
+    _write(rows if key is None else shown, output)
+    if as_json:
+        say_json(
+            {
+                "facts": found.facts,
+                "unreadable": found.unreadable,
+                "documents": len(rows),
+                "as_of": rfc3339(as_of) if as_of is not None else None,
+                "tickets_and_items_the_same": found.same,
+                "documents_otherwise": found.otherwise,
+                "differences": [{**asdict(one), "cause": cause} for one, cause in found.differences],
+                "begins": found.begins,
+                **({"shown": shown} if key is not None else {}),
+            }
+        )
+        return FINDING if found.differences else 0
+    for row in shown:
+        say(orjson.dumps(row, option=orjson.OPT_INDENT_2).decode())
+    when = f" as of {rfc3339(as_of)}" if as_of is not None else ""
+    say(f"{len(rows)} documents from {found.facts} facts by recorded time{when}")
+    for line in found.begins:
+        say(f"retention: {line}")
+    if output is not None:
+        say(f"written to {output}")
+    _tell_differences([one.line(cause) for one, cause in found.differences])
+    also = f"; {found.otherwise} documents differ in nothing that a vendor has" if found.otherwise else ""
+    say(f"{found.same} tickets and items are the same{also}")
+    return FINDING if found.differences else 0
+
+
+def _of_key(rows: list[dict[str, object]], key: str | None, as_of: int | None) -> list[dict[str, object]]:
+    """The documents of one key. Raises ``Failure`` where there are none."""
+    shown = [row for row in rows if row["key"] == key]
+    if key is not None and not shown:
+        raise Failure(f"the audit has no decision about '{key}'" + (f" until {rfc3339(as_of)}" if as_of else ""))
+    return shown
+
+
+def _write(rows: list[dict[str, object]], output: Path | None) -> None:
+    if output is not None:
+        try:
+            with output.open("wb") as file:
+                file.writelines(orjson.dumps(row) + b"\n" for row in rows)
+        except OSError as error:
+            raise Failure(f"{output}: cannot be written: {error.strerror}; nothing else was changed") from None
+
+
+def _tell_differences(lines: list[str]) -> None:
+    for line in lines[:_SHOWN]:
+        say_error(f"difference: {line}")
+    if len(lines) > _SHOWN:
+        say_error(f"and {len(lines) - _SHOWN} more")
 
 
 def _alerts(found: Rebuilt) -> dict[str, int]:

@@ -31,12 +31,13 @@ class Rebuilt:
     differences: list[str] = field(default_factory=list)
     compared: bool = False
 
-    def rows(self) -> Iterator[dict[str, object]]:
-        """Every document as JSON data, for ``--output``."""
-        for agent, partitions in self.documents.items():
-            for partition, documents in sorted(partitions.items()):
-                for key, document in sorted(documents.items()):
-                    yield {"agent": agent, "partition": partition, "key": key.decode(), **orjson.loads(document)}
+
+def rows_of(documents: Documents) -> Iterator[dict[str, object]]:
+    """Every document as JSON data, for ``--output``."""
+    for agent, partitions in documents.items():
+        for partition, found in sorted(partitions.items()):
+            for key, document in sorted(found.items()):
+                yield {"agent": agent, "partition": partition, "key": key.decode(), **orjson.loads(document)}
 
 
 async def rebuild(

@@ -80,6 +80,21 @@ def test_the_state_can_be_rebuilt_from_the_audit_now_and_as_of_an_earlier_moment
     assert "the audit has no decision about '999999'" in unknown.err
 
 
+def test_the_facts_alone_lead_to_the_same_tickets_and_items(system: System) -> None:
+    cleared, finished = (system.alert(device) for device in system.take(2))
+    tickets = system.opened(cleared, finished)
+    system.clear(cleared)
+    system.complete(tickets[1])
+    system.completed(tickets[0])
+    system.silence(2)
+    said = system.lockstep("rebuild", "--from-facts", "--json")
+    found = said.json()
+    assert (said.code, found["differences"]) == (0, []), said
+    assert found["tickets_and_items_the_same"] > system.devices
+    assert found["begins"] == []
+    assert "tickets and items are the same" in system.lockstep("rebuild", "--from-facts", "--as-of", "1s").out
+
+
 def test_a_stranger_reads_every_topic_of_a_running_system_by_the_document_alone(system: System) -> None:
     ticket = system.opened(system.alert(system.take()[0]))[0]
     system.complete(ticket)
