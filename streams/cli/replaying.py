@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from dataclasses import asdict
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,42 +12,20 @@ import orjson
 
 from schemas.envelope import rfc3339
 from streams.cli.base import FINDING, Failure, common, run, say, say_error, say_json, settings_of
+from streams.cli.parameters import Instant
 from streams.cli.progress import Progress
 from streams.clock import machine_now
-from streams.core.views import dispositions
 from streams.core.whatif import Comparison, Side, Ticket, TicketChange
 from streams.policy_file import read_policy
 from streams.replay.from_facts import FactsDecided, rebuild_from_facts
-from streams.replay.rebuild import Rebuilt, rows_of
+from streams.replay.rebuild import Rebuilt, alerts_in, rows_of
 from streams.replay.rebuild import rebuild as rebuilt_from_audit
 from streams.replay.whatif import what_if
 from streams.wiring import kafka_options
 
-_UNIT_MS = {"s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 _MONTH_MS = 30 * 24 * 3_600_000
 #: How many differences a person is shown; ``--json`` has all.
 _SHOWN = 20
-
-
-class Instant(click.ParamType):
-    """A moment, as people write it, or so long ago (``7d``); epoch milliseconds for the verb. Without a zone it is UTC."""
-
-    name = "TIME"
-
-    def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> int:
-        if isinstance(value, int):
-            return value
-        ago = re.fullmatch(r"(\d{1,7})([smhd])", value.strip())
-        if ago is not None:
-            return max(0, machine_now() - int(ago[1]) * _UNIT_MS[ago[2]])
-        try:
-            moment = datetime.fromisoformat(value)
-        except ValueError:
-            self.fail(f"'{value}' is no time; write it like 2026-11-28T09:30:00Z or 7d", parameter, context)
-        at = round((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
-        if not 0 <= at <= machine_now():
-            self.fail(f"'{value}' is not in the past", parameter, context)
-        return at
 
 
 @click.command("rebuild")
@@ -81,7 +57,7 @@ def rebuild(
     rows = list(rows_of(found.documents))
     shown = _of_key(rows, key, as_of)
     _write(rows if key is None else shown, output)
-    counts = _alerts(found)
+    counts = alerts_in(found.documents)
     if as_json:
         say_json(
             {
@@ -175,17 +151,6 @@ def _tell_differences(lines: list[str]) -> None:
         say_error(f"difference: {line}")
     if len(lines) > _SHOWN:
         say_error(f"and {len(lines) - _SHOWN} more")
-
-
-def _alerts(found: Rebuilt) -> dict[str, int]:
-    """How many alerts have which disposition, the most frequent first."""
-    total: dict[str, int] = {}
-    for documents in found.documents["incidents"].values():
-        for key, document in documents.items():
-            if not key.startswith(b"~"):
-                for name, count in dispositions(document).items():
-                    total[name] = total.get(name, 0) + count
-    return dict(sorted(total.items(), key=lambda pair: (-pair[1], pair[0])))
 
 
 @click.command("whatif")

@@ -18,7 +18,7 @@ from schemas.events import Event, decode_fact
 from schemas.facts import Fact
 from schemas.model import canonical
 from streams.core import documents
-from streams.core.engine import Step, decide
+from streams.core.engine import Step, decide, fold
 
 #: How much of a differing value a line shows.
 _SHOWN = 80
@@ -52,6 +52,8 @@ class Verifier:
         self.state: dict[bytes, bytes] = dict(state or {})
         self.records = 0
         self.commands = 0
+        #: How many of the records were not decided again.
+        self.passed = 0
         self._expected: deque[Step] = deque()
         self._last: AuditedFact | None = None
         #: The offset of the last fact of each topic: an agent reads a topic in its order.
@@ -79,6 +81,40 @@ class Verifier:
         self.commands += len(steps[0].commands)
         self._remember(fact)
         return True
+
+    @property
+    def within(self) -> bool:
+        """Whether the last fact concerns more keys, whose records have to come next."""
+        return bool(self._expected)
+
+    def goes_on(self, document: dict[str, Any]) -> bool:
+        """Whether a record (JSON data) is about the fact of the last one. Raises ``KeyError``, ``TypeError`` for what is no record."""
+        return self._last is not None and same_place(_fact_in(document["fact"]), self._last)
+
+    def pass_over(self, record: AuditRecord) -> Difference | None:
+        """The next record, not decided again: its place in the chain, its hash, and its changes as they were recorded."""
+        self.records += 1
+        self.passed += 1
+        self.commands += len(record.commands)
+        key = record.key.encode()
+        _, chain = documents.read(self.state.get(key))
+        for field, recorded, expected in (
+            ("agent", record.agent, self.agent),
+            ("count", record.count, chain.length + 1),
+            ("previous", record.previous, chain.head),
+            ("hash", record.hash, record.chained()),
+        ):
+            if recorded != expected:
+                return self._difference(record, field, str(recorded), str(expected))
+        if not self._in_order(record.fact):
+            after = f"after offset {self._offsets[record.fact.topic]}"
+            return self._difference(record, "order", f"offset {record.fact.offset}", after)
+        self.state[key] = fold(record, self.state.get(key))
+        body, _ = documents.read(self.state[key])
+        if documents.digest(documents.body_bytes(body)) != record.state:
+            return self._difference(record, "state", record.state, "what the changes lead to")
+        self._remember(record.fact)
+        return None
 
     def feed(self, record: AuditRecord) -> Difference | None:
         """The next record. Returns the first difference in it, if there is one."""

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import orjson
 
 from schemas.topics import AGENT_STATE, AUDIT
+from streams.core.documents import CONTEXT_KEY
 from streams.core.rebuild import Rebuilder
+from streams.core.views import dispositions
 from streams.kafka_options import KafkaOptions
 from streams.readers import ReadError, end_offsets, first_offsets, read_all
 from streams.replay.partitions import Tell, over_partitions
@@ -38,6 +41,16 @@ def rows_of(documents: Documents) -> Iterator[dict[str, object]]:
         for partition, found in sorted(partitions.items()):
             for key, document in sorted(found.items()):
                 yield {"agent": agent, "partition": partition, "key": key.decode(), **orjson.loads(document)}
+
+
+def alerts_in(documents: Documents) -> dict[str, int]:
+    """How many alerts have which disposition, the most frequent first."""
+    total: Counter[str] = Counter()
+    for partition in documents["incidents"].values():
+        for key, document in partition.items():
+            if key.decode() != CONTEXT_KEY:
+                total += dispositions(document)
+    return dict(sorted(total.items(), key=lambda pair: (-pair[1], pair[0])))
 
 
 async def rebuild(

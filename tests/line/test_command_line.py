@@ -80,6 +80,43 @@ def test_the_state_can_be_rebuilt_from_the_audit_now_and_as_of_an_earlier_moment
     assert "the audit has no decision about '999999'" in unknown.err
 
 
+def test_a_moment_can_be_asked_for_by_any_name_and_a_part_of_the_audit_verified(system: System) -> None:
+    device = system.take()[0]
+    key = str(device["id"])
+    uid = system.alert(device)
+    ticket = system.opened(uid)[0]
+    # A ticket is seen with the next poll.
+    system.silence(2)
+    before = rfc3339(round(time.time() * 1000))
+    system.clear(uid)
+    system.completed(ticket)
+    system.silence(2)
+    number, external_id = ticket["ticketNumber"], ticket["externalID"]
+    for name in (uid, number, external_id, key):
+        then = system.lockstep("explain", name, "--as-of", before, "--json").json()
+        assert f"incident {external_id}: ticket {number}, open, 1 active alerts" in then["stands"]
+        assert all(happening["time"] <= before for happening in then["happenings"])
+    assert f"incident {external_id}: ticket {number}, completed" in system.lockstep("explain", uid, "--as-of", "0s").out
+    mapped = system.lockstep("explain", f"o{device['organizationId']}", "--as-of", before, "--json").json()
+    assert mapped["mapping"]["state"] == "ok"
+    status = system.lockstep("status", "--as-of", before, "--json").json()
+    assert {name: one["state"] for name, one in status["connections"].items()} == dict.fromkeys(
+        ("ninjaone", "autotask"), "Healthy"
+    )
+    assert status["alerts"]["ticketed"] > 0
+    assert status["policy_revision"] > 0
+    long_ago = system.lockstep("status", "--as-of", "2020-01-01")
+    assert "ninjaone: Not connected: never tested" in long_ago.out
+    for part in (["--device", key], ["--incident", external_id], ["--since", before], ["--until", before]):
+        verified = system.lockstep("audit", "verify", *part, "--json").json()
+        assert verified["verified"] is True, verified
+        assert 0 < verified["decided_again"] <= verified["records"]
+    told = system.lockstep(
+        "audit", "tail", "--no-follow", "--device", key, "--until", before, "--json"
+    ).out.splitlines()
+    assert {json.loads(line)["key"] for line in told} == {key}
+
+
 def test_the_facts_alone_lead_to_the_same_tickets_and_items(system: System) -> None:
     cleared, finished = (system.alert(device) for device in system.take(2))
     tickets = system.opened(cleared, finished)
