@@ -28,6 +28,7 @@ TICKET_COMMANDS = "autotask.ticket-commands"
 DEVICE_COMMANDS = "autotask.device-commands"
 NINJAONE_COMMANDS = "ninjaone.commands"
 AUDIT = "audit"
+CHECKPOINTS = "checkpoints"
 DEAD_LETTERS = "dead-letters"
 ATTEMPTS = "attempts"
 TICKETS = "tickets"
@@ -83,6 +84,7 @@ CATALOGUE: tuple[Topic, ...] = (
     ),
     Topic(name=NINJAONE_COMMANDS, key="device key", holds="ResetAlert", partitions=1, transactional=True),
     Topic(name=AUDIT, key="device key", holds="AuditRecord", partitions=None, transactional=True),
+    Topic(name=CHECKPOINTS, key="checkpoint", holds="all state documents, once a day", partitions=None),
     Topic(name=DEAD_LETTERS, key="as the original", holds="original bytes with error headers", partitions=1),
     Topic(
         name=ATTEMPTS,

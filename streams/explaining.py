@@ -112,8 +112,12 @@ def _stood(records: list[AuditRecord], about: list[AuditRecord], wanted: str, as
         place = (record.agent, record.key)
         if place in places and record.recorded_at <= as_of:
             documents[place] = fold(record, documents.get(place))
+    facts = [orjson.loads(record.fact.value) for record in about]
+    numbers = {fact["ticket_id"]: fact["ticket_number"] for fact in facts if fact.get("ticket_number")}
     return [
-        line for (agent, key), document in sorted(documents.items()) for line in stands(agent, key, document, names)
+        line
+        for (agent, key), document in sorted(documents.items())
+        for line in stands(agent, key, document, names, numbers)
     ]
 
 

@@ -145,9 +145,12 @@ def verify(config: Path | None, as_json: bool, **parts: Any) -> int:
                 "verified": difference is None,
                 "difference": difference,
                 "compared_with_live_state": result.settled,
+                "begins": result.begins,
             }
         )
     elif difference is None:
+        for line in result.begins:
+            say(line)
         before = f" ({again} decided again, of the others the changes looked at)" if result.passed else ""
         live = "and the live state agrees" if result.settled else "(the live state moves too fast to compare)"
         if wanted.until is not None or wanted.last is not None:

@@ -67,6 +67,7 @@ def rebuild(
                 "as_of": rfc3339(as_of) if as_of is not None else None,
                 "compared_with_live_state": found.compared,
                 "differences": found.differences,
+                "begins": found.begins,
                 **({"shown": shown} if key is not None else {}),
             }
         )
@@ -75,6 +76,8 @@ def rebuild(
         say(orjson.dumps(row, option=orjson.OPT_INDENT_2).decode())
     when = f" as of {rfc3339(as_of)}" if as_of is not None else ""
     say(f"{len(rows)} documents from {found.records} records{when}")
+    for line in found.begins:
+        say(line)
     if counts:
         say("alerts: " + ", ".join(f"{count} {name}" for name, count in counts.items()))
     if output is not None:

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from streams.core import devices, incidents
 from streams.core.documents import read
 from streams.core.incident import status_of
 
+_WORDS = {"unknown": "made and not seen since"}
 
-def stands(agent: str, key: str, document: bytes, names: Collection[str] | None) -> list[str]:
-    """One line for each alert and each ticket of a key, and for its item. ``names``: only of these alerts and incidents."""
+
+def stands(
+    agent: str, key: str, document: bytes, names: Collection[str] | None, numbers: Mapping[int, str]
+) -> list[str]:
+    """One line for each alert and each ticket of a key, and for its item. ``names``: only of these alerts and incidents;
+    ``numbers``: what people call a ticket, by its id.
+    """
     body, _ = read(document)
     if agent == incidents.AGENT:
-        return [*_alerts(body, names), *_tickets(body, names)]
+        return [*_alerts(body, names), *_tickets(body, names, numbers)]
     if agent == devices.AGENT:
         return list(_item(key, body))
     return [
@@ -32,12 +38,13 @@ def _alerts(body: dict[str, Any], names: Collection[str] | None) -> Iterator[str
             yield f"alert {uid}: {alert['disposition']} ({alert['reason']}), {active}{place}"
 
 
-def _tickets(body: dict[str, Any], names: Collection[str] | None) -> Iterator[str]:
+def _tickets(body: dict[str, Any], names: Collection[str] | None, numbers: Mapping[int, str]) -> Iterator[str]:
     for external_id, incident in sorted(body.get("incidents", {}).items()):
         if names is not None and external_id not in names and incident["opened_by"] not in names:
             continue
-        number = incident.get("number") or incident.get("ticket")
-        ticket = f"ticket {number}, {status_of(incident)}" if number else "no ticket yet"
+        number = incident.get("number") or numbers.get(incident.get("ticket", 0)) or incident.get("ticket")
+        status = status_of(incident)
+        ticket = f"ticket {number}, {_WORDS.get(status, status)}" if number else "no ticket yet"
         parked = f", parked: {incident['parked']['reason']}" if "parked" in incident else ""
         yield f"incident {external_id}: {ticket}, {len(incident['active'])} active alerts{parked}"
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import orjson
 from pydantic import ValidationError
 
 from schemas.audit import AuditRecord
 from schemas.topics import AGENT_STATE, AUDIT
+from streams.checkpoints import beginning, begins
 from streams.core.ranges import Chooser, Range
 from streams.core.verify import Difference, Verifier
 from streams.kafka_options import KafkaOptions
@@ -31,7 +32,7 @@ class AuditResult:
     """What a verification found: how much was decided again, and the first difference (``None``: none).
 
     ``settled`` is false where slices were committed while we read, or the range ends before the log does, so that the live state
-    could not be compared. Of ``records`` all but ``passed`` were decided again; of those the chain and the changes were looked at.
+    could not be compared. ``begins``: the partitions that begin at a checkpoint. Of ``records`` all but ``passed`` were decided again; of those the chain and the changes were looked at.
     """
 
     records: int
@@ -39,6 +40,7 @@ class AuditResult:
     commands: int
     difference: Difference | str | None
     settled: bool
+    begins: list[str] = field(default_factory=list)
 
 
 async def verify_audit(
@@ -78,6 +80,7 @@ async def verify_audit(
                 commands=commands,
                 difference=broken,
                 settled=settled or broken is not None,
+                begins=[line for part in parts for line in part.begins],
             )
         await asyncio.sleep(1)
     raise AssertionError("unreachable")
@@ -92,6 +95,7 @@ class VerifiedPartition:
     commands: int
     difference: Difference | str | None
     from_live: Difference | None = None
+    begins: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +107,9 @@ class VerifyPartition:
 
     async def __call__(self, partition: int, tell: Tell) -> VerifiedPartition:
         """Decide the partition's audit again, then compare with its live state."""
-        verifiers: dict[str, Verifier] = {agent: Verifier(agent=agent) for agent in AGENT_STATE}
+        checkpoint = await beginning(self.options, partition)
+        states = checkpoint.documents if checkpoint is not None else {}
+        verifiers = {agent: Verifier(agent=agent, state=states.get(agent)) for agent in AGENT_STATE}
         records, difference = 0, None
         chooser = None if self.wanted.whole else Chooser(self.wanted)
         async for raw in read_all(self.options, AUDIT, partitions=[partition]):
@@ -120,9 +126,13 @@ class VerifyPartition:
         tell(records)
         commands = sum(verifier.commands for verifier in verifiers.values())
         passed = sum(verifier.passed for verifier in verifiers.values())
+        told = [] if checkpoint is None else [begins(partition, checkpoint)]
         if difference is not None:
-            return VerifiedPartition(records=records, passed=passed, commands=commands, difference=difference)
+            return VerifiedPartition(
+                begins=told, records=records, passed=passed, commands=commands, difference=difference
+            )
         return VerifiedPartition(
+            begins=told,
             records=records,
             passed=passed,
             commands=commands,
@@ -156,6 +166,8 @@ def _fed(
     with contextlib.suppress(ValueError, KeyError, TypeError, AttributeError):
         document = orjson.loads(value)
         verifier = verifiers[document["agent"]]
+        if verifier.has(document):
+            return verifier.link(AuditRecord.from_json(value))
         if chooser is not None and not verifier.within:
             # A fact with one decision for each of many keys is decided as a whole, from its first record on.
             decides = chooser.decides(document, offset) and not verifier.goes_on(document)

@@ -13,6 +13,7 @@ import orjson
 from schemas.audit import AuditedFact, AuditRecord
 from schemas.facts import TimerFired
 from schemas.topics import AUDIT
+from streams.checkpoints import beginning, begins
 from streams.core import incidents
 from streams.core.rebuild import Rebuilder
 from streams.core.verify import event_of, same_place
@@ -97,6 +98,11 @@ class WhatIfPartition:
     async def _before(self, partition: int, tell: Tell) -> tuple[dict[bytes, bytes], set[TimerName], int | None, int]:
         """The state at the draft's instant, the due times that passed since, where the log goes on, how many were read."""
         rebuilder, passed = Rebuilder(), set()
+        checkpoint = await beginning(self.options, partition)
+        if checkpoint is not None:
+            if self.since < checkpoint.at:
+                raise ReadError(f"{begins(partition, checkpoint)}; give --since a later time")
+            rebuilder.begin(checkpoint.documents[incidents.AGENT])
         start, seen = None, 0
         async for offset, value in _values(self.options, partition):
             seen += 1
@@ -106,7 +112,8 @@ class WhatIfPartition:
             if record["agent"] != incidents.AGENT:
                 continue
             if start is None and record["recorded_at"] < self.since:
-                rebuilder.feed(record)
+                if not rebuilder.has(record):
+                    rebuilder.feed(record)
                 continue
             start = offset if start is None else start
             if record["fact"]["headers"].get("ce_type", "").startswith(_TIMER_FIRED):

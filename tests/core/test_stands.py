@@ -26,7 +26,10 @@ from tests.core.storm_world import World, storm_policy
 def story() -> Scene:
     scene = incidents(triggered(), triggered(11, UID_C, alert_subject="D:")).later(HOUR)
     create = next(one for one in scene.commands if one.command.effect_key == EXTERNAL_A)
-    scene.settle_command(create).when(seen(START + HOUR)).later(HOUR).when(reset(90)).settle("CompleteTicket")
+    # An outcome need not say the number; then a sight of the ticket does.
+    scene.settle_command(create, ticket_number=None).when(seen(START + HOUR)).later(HOUR).when(reset(90)).settle(
+        "CompleteTicket"
+    )
     return scene.when(seen(START + 2 * HOUR, completed=True))
 
 

@@ -55,6 +55,10 @@ async def verified(
     async def live(_: Any, agent: str, partition: int) -> dict[int, dict[bytes, bytes]]:
         return {partition: scene.state if agent == "incidents" else {}}
 
+    async def whole(*_: Any) -> None:
+        """Retention has taken nothing away."""
+
+    monkeypatch.setattr(verify, "beginning", whole)
     monkeypatch.setattr(verify, "read_all", log)
     monkeypatch.setattr(verify, "state_documents", live)
     return await VerifyPartition(OPTIONS, wanted)(0, lambda _: None)
