@@ -25,7 +25,7 @@ CHANGELOG = Path(__file__).resolve().parents[2] / "CHANGELOG.md"
 
 def scenarios() -> dict[str, tuple[str, Any]]:
     """All of them, by name."""
-    for module in ("device_scenarios", "months"):
+    for module in ("operator_scenarios", "storm_scenarios", "device_scenarios", "months"):
         importlib.import_module(f"tests.golden.{module}")
     return SCENARIOS
 
