@@ -48,6 +48,10 @@ PLAIN: dict[str, tuple[str, str]] = {
         "application/octet-stream",
         "the original bytes; dead_* headers say where they stood and why",
     ),
+    topics.CHECKPOINTS: (
+        "application/gzip",
+        "state documents as JSON lines; headers say of which checkpoint, and how many records it has",
+    ),
     topics.ATTEMPTS: ("application/json", "the attempt of an effect"),
     topics.TICKETS: ("text/plain", "the device key of the ticket"),
     topics.DEVICE_DIGESTS: ("text/plain", "the digest of what was published last"),

@@ -26,6 +26,7 @@ TICKET_COMMANDS = "autotask.ticket-commands"
 DEVICE_COMMANDS = "autotask.device-commands"
 NINJAONE_COMMANDS = "ninjaone.commands"
 AUDIT = "audit"
+CHECKPOINTS = "checkpoints"
 DEAD_LETTERS = "dead-letters"
 ATTEMPTS = "attempts"
 TICKETS = "tickets"
@@ -130,6 +131,14 @@ CATALOGUE: tuple[Topic, ...] = (
         kept="audit",
         transactional=True,
         personal="as the facts that it holds",
+    ),
+    Topic(
+        name=CHECKPOINTS,
+        key="checkpoint",
+        holds="all state documents, once a day",
+        partitions=None,
+        kept="audit",
+        personal="as the states: names of devices; tokens of what stands in personal",
     ),
     Topic(
         name=DEAD_LETTERS,

@@ -1,4 +1,4 @@
-"""``explain``: everything that happened to an alert, a ticket or a device, in order, from the audit."""
+"""``explain``: everything that happened to an alert, a ticket or a device, in order, and how it stood at a moment; from the audit."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from schemas.envelope import rfc3339
 from schemas.identity import is_key
 from schemas.personal import tokens_in
 from schemas.topics import AUDIT
+from streams.core.engine import fold
+from streams.core.stands import stands
 from streams.kafka_options import KafkaOptions
 from streams.personal import shown, values_of
 from streams.readers import read_all
@@ -70,16 +72,66 @@ class Happening:
             yield f"    tells {told['key']}: {told['fact']} {told['about']}"
 
 
-async def explain(options: KafkaOptions, wanted: str) -> list[Happening]:
+@dataclass(frozen=True, slots=True)
+class Story:
+    """What happened, and how what it is about stood at a moment (empty where none was asked for)."""
+
+    happenings: list[Happening]
+    stands: list[str]
+
+
+async def explain(options: KafkaOptions, wanted: str, *, since: int | None = None, as_of: int | None = None) -> Story:
     """What the audit says about an id: an alert's uid, an external id, a ticket's number or id, or a device's id.
 
-    Reads the audit once; records of one key are in order, and the result is in the order of time.
+    ``since`` and ``as_of`` (epoch ms) cut what happened by recorded time; ``as_of`` also asks how it stood then. Reads the audit once;
+    records of one key are in order, and the result is in the order of time.
     """
     records = [AuditRecord.from_json(raw.value or b"") async for raw in read_all(options, AUDIT)]
-    found = sorted((happening_of(record) for record in chosen(records, wanted)), key=lambda happening: happening.at)
+    story = told(records, wanted, since=since, as_of=as_of)
     # Personal values stand apart from the log; an erased one is shown as such.
-    values = await values_of(options, (token for happening in found for token in tokens_in(happening.about)))
-    return [replace(happening, about=shown(happening.about, values)) for happening in found]
+    lines = [*(happening.about for happening in story.happenings), *story.stands]
+    values = await values_of(options, (token for line in lines for token in tokens_in(line)))
+    return Story(
+        [replace(happening, about=shown(happening.about, values)) for happening in story.happenings],
+        [shown(line, values) for line in story.stands],
+    )
+
+
+def told(records: list[AuditRecord], wanted: str, *, since: int | None = None, as_of: int | None = None) -> Story:
+    """The story of an id from all records of the audit."""
+    about = chosen(records, wanted)
+    within = [
+        record
+        for record in about
+        if (since is None or record.recorded_at >= since) and (as_of is None or record.recorded_at <= as_of)
+    ]
+    happenings = sorted((happening_of(record) for record in within), key=lambda happening: happening.at)
+    return Story(happenings, [] if as_of is None else _stood(records, about, wanted, as_of))
+
+
+def _stood(records: list[AuditRecord], about: list[AuditRecord], wanted: str, as_of: int) -> list[str]:
+    names = None
+    if not any(record.key == wanted for record in about):
+        # What had no name then, a ticket's number say, is found by the name that it got since.
+        names = {wanted} | {name for record in about for name in _incidents_in(record)}
+        names |= {uid for record in about for uid in record.decision.get("dispositions", {}) if _same(uid, wanted)}
+    documents: dict[tuple[str, str], bytes] = {}
+    places = {(record.agent, record.key) for record in about}
+    for record in records:
+        place = (record.agent, record.key)
+        if place in places and record.recorded_at <= as_of:
+            documents[place] = fold(record, documents.get(place))
+    facts = [orjson.loads(record.fact.value) for record in about]
+    numbers = {fact["ticket_id"]: fact["ticket_number"] for fact in facts if fact.get("ticket_number")}
+    return [
+        line
+        for (agent, key), document in sorted(documents.items())
+        for line in stands(agent, key, document, names, numbers)
+    ]
+
+
+def _same(uid: str, wanted: str) -> bool:
+    return uid.replace("-", "").lower() == wanted.replace("-", "").lower()
 
 
 def chosen(records: list[AuditRecord], wanted: str) -> list[AuditRecord]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Iterator, Mapping
 from typing import Any, Literal
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -40,7 +40,7 @@ async def read_all(
     start: Offsets | None = None,
     since: int | None = None,
     isolation: Isolation = "read_committed",
-) -> AsyncIterator[InputRecord]:
+) -> AsyncGenerator[InputRecord, None]:
     """Every record from the beginning to the end as it is now; each partition in order, partitions interleaved.
 
     Begins at ``start`` where it names the partition, else at the first record whose Kafka timestamp is ``since`` (epoch

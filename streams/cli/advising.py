@@ -11,8 +11,8 @@ import yaml
 
 from schemas.envelope import rfc3339
 from streams.cli.base import FINDING, Failure, common, run, say, say_json, settings_of, table
+from streams.cli.parameters import Instant
 from streams.cli.progress import Progress
-from streams.cli.replaying import Instant
 from streams.clock import machine_now
 from streams.core.advice import CANDIDATES, Advice, Trial, snippets
 from streams.core.policy.policy import parse_policy

@@ -12,8 +12,8 @@ from streams.analytics.export import BATCH_RECORDS, Exported, KafkaSource, expor
 from streams.analytics.folder import Choice, Folder
 from streams.analytics.formats import FORMATS, Format, writer_of
 from streams.cli.base import FINDING, common, run, say, say_error, say_json, settings_of
+from streams.cli.parameters import Instant
 from streams.cli.progress import Progress
-from streams.cli.replaying import Instant
 from streams.cli.running import stop_on_signals
 from streams.wiring import kafka_options
 

@@ -20,7 +20,8 @@ from streams.cli.base import FAILED, USAGE, ConfigFile, Failure, say_error
 VERBS = {
     **dict.fromkeys(("init", "test", "connect", "disconnect", "check", "setup"), "connections"),
     **dict.fromkeys(("up", "run", "sandbox", "demo"), "running"),
-    **dict.fromkeys(("status", "explain", "audit", "topics"), "observe"),
+    **dict.fromkeys(("status", "topics"), "observe"),
+    **dict.fromkeys(("explain", "audit"), "audit"),
     **dict.fromkeys(("rebuild", "whatif"), "replaying"),
     "export": "exporting",
     "advise": "advising",

@@ -1,35 +1,29 @@
-"""``lockstep status | explain | audit verify | audit tail | topics``: looking, without touching."""
+"""``lockstep status | topics``: looking, without touching."""
 
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
 import click
 
 from schemas import contract
-from schemas.audit import AuditRecord
 from schemas.envelope import rfc3339
-from schemas.identity import is_key, organization_key
-from schemas.topics import AUDIT
-from streams.cli.base import FAILED, FINDING, Failure, common, run, say, say_json, settings_of, table
-from streams.cli.main import Group
+from streams.cli.base import FAILED, common, run, say, say_json, settings_of, table
+from streams.cli.parameters import Instant
 from streams.cli.progress import Progress
 from streams.clock import machine_now
 from streams.core.connection import Connection
-from streams.core.version import DECISIONS
-from streams.explaining import explain as explained
-from streams.explaining import happening_of
+from streams.core.revisions import Standing
 from streams.handling import dead_letters
 from streams.health import connections
 from streams.mapping_report import SETTLED, as_rows, mapping, summary, told
 from streams.mode import mode_of
 from streams.operations import Pause, pauses, switches
 from streams.policy_log import organizations_told, policy_standing
-from streams.readers import read_all, tail
-from streams.replay.verify import AuditResult, verify_audit
+from streams.replay.then import Then, as_it_was
 from streams.reporter import roles
 from streams.settings import Settings
 from streams.topics import describe
@@ -45,9 +39,17 @@ _WORDS = {"NotConnected": "Not connected"}
     type=click.Choice(["connectors", "worker", "executor"]),
     help="Only say whether a role runs on this host (for health checks): exit 0 or 1.",
 )
+@click.option("--as-of", "as_of", type=Instant(), help="How it was at that moment (2026-11-28T09:30:00Z, or 7d ago).")
 @common
-def status(config: Path | None, as_json: bool, role: str | None) -> int:
-    """How it is: connections, roles, what waits and why, what is parked."""
+def status(config: Path | None, as_json: bool, role: str | None, as_of: int | None) -> int:
+    """How it is: connections, roles, what waits and why, what is parked.
+
+    With --as-of how it was: connections, policy, organizations, alerts and parked work, from the log; roles leave no history.
+    """
+    if as_of is not None:
+        if role is not None:
+            raise click.UsageError("--role is about now: it cannot be asked for with --as-of")
+        return _then(settings_of(config), as_of, as_json)
     found = run(_status(settings_of(config)))
     if role is not None:
         here = [entry for entry in found["roles"] if entry["role"] == role and entry["host"] == socket.gethostname()]
@@ -62,10 +64,7 @@ def status(config: Path | None, as_json: bool, role: str | None) -> int:
         return 0
     if found["mode"] == "shadow":
         say("mode: shadow: nothing is written at NinjaOne or Autotask; 'lockstep shadow' compares")
-    for name, connection in found["connections"].items():
-        since = f" since {connection['since']}" if connection["since"] else ""
-        word = _WORDS.get(connection["state"], connection["state"])
-        say(f"{name}: {word}{since}" + (f": {connection['reason']}" if connection["reason"] else ""))
+    _say_connections(found["connections"])
     if found["roles"]:
         rows = [
             [
@@ -88,13 +87,61 @@ def status(config: Path | None, as_json: bool, role: str | None) -> int:
         say(f"organizations: {found['organizations']}")
     for text in found["unsettled"]:
         say(f"mapping: {text}")
-    canary = found["policy_canary"]
-    if canary is not None:
-        say(f"canary: policy revision {canary['revision']} for {organizations_told(canary['organizations'])}")
+    _say_canary(found["policy_canary"])
     say(
         f"policy revision {found['policy_revision'] or 'none'}; parked: {found['parked']}; dead letters: {found['dead_letters']}"
     )
     return 0
+
+
+def _say_connections(found: Mapping[str, dict[str, Any]]) -> None:
+    for name, connection in found.items():
+        since = f" since {connection['since']}" if connection["since"] else ""
+        word = _WORDS.get(connection["state"], connection["state"])
+        say(f"{name}: {word}{since}" + (f": {connection['reason']}" if connection["reason"] else ""))
+
+
+def _say_canary(canary: dict[str, Any] | None) -> None:
+    if canary is not None:
+        say(f"canary: policy revision {canary['revision']} for {organizations_told(canary['organizations'])}")
+
+
+def _then(settings: Settings, as_of: int, as_json: bool) -> int:
+    async def main() -> Then:
+        with Progress("records") as progress:
+            return await as_it_was(await kafka_options(settings), as_of, progress=progress)
+
+    then = run(main())
+    document: dict[str, Any] = {
+        "as_of": rfc3339(as_of),
+        "connections": {name: _connection(state, None) for name, state in then.connections.items()},
+        "policy_revision": then.policy.revision or None,
+        "policy_canary": _canary(then.policy),
+        "mapping": as_rows(then.mapping),
+        "organizations": summary(then.mapping),
+        "alerts": then.alerts,
+        "parked": then.parked,
+    }
+    if as_json:
+        say_json(document)
+        return 0
+    say(f"as of {document['as_of']}")
+    _say_connections(document["connections"])
+    if then.mapping:
+        say(f"organizations: {document['organizations']}")
+    for view in then.mapping:
+        if view.state not in SETTLED:
+            say(f"mapping: {told(view)}")
+    _say_canary(document["policy_canary"])
+    say("alerts: " + (", ".join(f"{count} {name}" for name, count in then.alerts.items()) or "none"))
+    say(f"policy revision {document['policy_revision'] or 'none'}; parked: {then.parked}")
+    return 0
+
+
+def _canary(current: Standing) -> dict[str, Any] | None:
+    if current.canary is None:
+        return None
+    return {"revision": current.canary.revision, "organizations": list(current.canary.organizations)}
 
 
 async def _status(settings: Settings) -> dict[str, Any]:
@@ -119,11 +166,7 @@ async def _status(settings: Settings) -> dict[str, Any]:
         "parked": len(await parked(options)),
         "dead_letters": len(letters),
         "policy_revision": current.revision or None,
-        "policy_canary": (
-            {"revision": current.canary.revision, "organizations": list(current.canary.organizations)}
-            if current.canary is not None
-            else None
-        ),
+        "policy_canary": _canary(current),
         "mapping": as_rows(views),
         "organizations": summary(views),
         "unsettled": [told(view) for view in views if view.state not in SETTLED],
@@ -236,123 +279,6 @@ def _why(part: dict[str, Any]) -> tuple[str, int | None, dict[str, int]]:
     return "", None, {}
 
 
-@click.command("explain")
-@click.argument("identity", metavar="ID")
-@common
-def explain(config: Path | None, as_json: bool, identity: str) -> int:
-    """Everything that happened to an alert (uid), a ticket (number, id or external id) or a device (id), in order.
-
-    For an organization (o17) also its company, and how that was found.
-    """
-
-    async def main() -> tuple[list[Any], list[Any]]:
-        options = await kafka_options(settings_of(config))
-        views = await mapping(options) if identity.startswith("o") and is_key(identity) else []
-        return await explained(options, identity), [v for v in views if organization_key(v.organization_id) == identity]
-
-    happenings, stands = run(main())
-    if not happenings and not stands:
-        raise Failure(
-            f"the audit knows nothing of '{identity}'; it takes an alert's uid, a ticket's number, the id of a device, or l31 and o17 for a location and an organization"
-        )
-    if as_json:
-        mapped = {"mapping": as_rows(stands)[0]} if stands else {}
-        say_json({"id": identity, **mapped, "happenings": [happening.as_dict() for happening in happenings]})
-    else:
-        for view in stands:
-            say(told(view))
-        for happening in happenings:
-            for line in happening.lines():
-                say(line)
-    return 0
-
-
-@click.group("audit", cls=Group)
-def audit() -> None:
-    """The record of every decision."""
-
-
-@audit.command("verify")
-@common
-def verify(config: Path | None, as_json: bool) -> int:
-    """Decide every recorded fact again and compare, byte for byte; exit 2 at the first difference."""
-
-    async def main() -> AuditResult:
-        with Progress("records") as progress:
-            return await verify_audit(await kafka_options(settings_of(config)), progress=progress)
-
-    result = run(main())
-    difference = str(result.difference) if result.difference is not None else None
-    if as_json:
-        say_json(
-            {
-                "records": result.records,
-                "commands": result.commands,
-                "verified": difference is None,
-                "difference": difference,
-                "compared_with_live_state": result.settled,
-                "by_other_builds": dict(result.others),
-                "would_be_decided_otherwise": result.otherwise,
-                "first_otherwise": str(result.first_otherwise) if result.first_otherwise is not None else None,
-            }
-        )
-    elif difference is None:
-        live = "and the live state agrees" if result.settled else "(the live state moves too fast to compare)"
-        what = (
-            "the chain is whole and leads to the recorded states"
-            if result.others
-            else "decided again the same, chain whole"
-        )
-        say(f"{result.records} records, {result.commands} commands: {what} {live}")
-        for line in _other_builds(result):
-            say(line)
-    else:
-        say(f"difference: {difference}")
-    return 0 if difference is None else FINDING
-
-
-@audit.command("tail")
-@click.option("--lines", type=click.IntRange(0, 100_000), default=20, show_default=True, help="How many to begin with.")
-@click.option("--follow/--no-follow", default=True, show_default=True, help="Go on with new ones, until Ctrl-C.")
-@common
-def tail_audit(config: Path | None, as_json: bool, lines: int, follow: bool) -> int:
-    """Show the latest decisions, and new ones as they come."""
-
-    async def main() -> None:
-        options = await kafka_options(settings_of(config))
-        raw = [record async for record in read_all(options, AUDIT)]
-        ends: dict[tuple[str, int], int] = {(r.topic, r.partition): r.offset + 1 for r in raw}
-        for record in sorted(raw, key=lambda r: r.timestamp)[-lines:] if lines else []:
-            _show(record.value, as_json)
-        if follow:
-            async for record in tail(options, AUDIT, start=ends):
-                _show(record.value, as_json)
-
-    run(main())
-    return 0
-
-
-def _other_builds(result: AuditResult) -> Iterator[str]:
-    """What is to be said of records that another version of the core decided: they are judged by their chain alone."""
-    for version, count in sorted(result.others.items()):
-        age = "an older" if version < DECISIONS else "a newer"
-        yield f"{count} of them were decided by {age} build (decisions {version}, this one makes {DECISIONS}): not judged by its decisions"
-    rest = result.records - sum(result.others.values())
-    if result.others and rest:
-        yield f"the other {rest} were decided again the same"
-    if result.otherwise:
-        yield f"this build would decide {result.otherwise} of them otherwise, the first: {result.first_otherwise}"
-
-
-def _show(value: bytes | None, as_json: bool) -> None:
-    record = AuditRecord.from_json(value or b"")
-    if as_json:
-        say(record.to_json().decode())
-        return
-    for line in happening_of(record).lines():
-        say(line)
-
-
 @click.command("topics")
 @click.option("--asyncapi", is_flag=True, help="Print the AsyncAPI 3 document of the feed instead; needs no Kafka.")
 @common
@@ -409,4 +335,4 @@ def _kept(retention_ms: int | None, cleanup: str) -> str:
     return f"last per key, {days}" if "compact" in cleanup else days
 
 
-COMMANDS = [status, explain, audit, topics]
+COMMANDS = [status, topics]

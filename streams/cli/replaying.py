@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
-from datetime import UTC, datetime
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -13,41 +12,20 @@ import orjson
 
 from schemas.envelope import rfc3339
 from streams.cli.base import FINDING, Failure, common, run, say, say_error, say_json, settings_of
+from streams.cli.parameters import Instant
 from streams.cli.progress import Progress
 from streams.clock import machine_now
-from streams.core.views import dispositions
 from streams.core.whatif import Comparison, Side, Ticket, TicketChange
 from streams.policy_file import read_policy
-from streams.replay.rebuild import Rebuilt
+from streams.replay.from_facts import FactsDecided, rebuild_from_facts
+from streams.replay.rebuild import Rebuilt, alerts_in, rows_of
 from streams.replay.rebuild import rebuild as rebuilt_from_audit
 from streams.replay.whatif import what_if
 from streams.wiring import kafka_options
 
-_UNIT_MS = {"s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 _MONTH_MS = 30 * 24 * 3_600_000
 #: How many differences a person is shown; ``--json`` has all.
 _SHOWN = 20
-
-
-class Instant(click.ParamType):
-    """A moment, as people write it, or so long ago (``7d``); epoch milliseconds for the verb. Without a zone it is UTC."""
-
-    name = "TIME"
-
-    def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> int:
-        if isinstance(value, int):
-            return value
-        ago = re.fullmatch(r"(\d{1,7})([smhd])", value.strip())
-        if ago is not None:
-            return max(0, machine_now() - int(ago[1]) * _UNIT_MS[ago[2]])
-        try:
-            moment = datetime.fromisoformat(value)
-        except ValueError:
-            self.fail(f"'{value}' is no time; write it like 2026-11-28T09:30:00Z or 7d", parameter, context)
-        at = round((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
-        if not 0 <= at <= machine_now():
-            self.fail(f"'{value}' is not in the past", parameter, context)
-        return at
 
 
 @click.command("rebuild")
@@ -58,29 +36,28 @@ class Instant(click.ParamType):
     type=click.Path(path_type=Path, dir_okay=False),
     help="Write the documents (with --key: that key's) to a file, one JSON line each.",
 )
+@click.option("--from-facts", is_flag=True, help="Decide the fact topics anew by recorded time, not the audit's order.")
 @common
-def rebuild(config: Path | None, as_json: bool, as_of: int | None, key: str | None, output: Path | None) -> int:
+def rebuild(
+    config: Path | None, as_json: bool, as_of: int | None, key: str | None, output: Path | None, from_facts: bool
+) -> int:
     """State from the recorded decisions, compared byte for byte with the live one; exit 2 where they differ.
 
-    With --as-of the state as it was at that moment; then there is nothing to compare with.
+    With --as-of the state as it was at that moment; then there is nothing to compare with. With --from-facts every ticket and
+    item has to be the same, open or completed; each that is not is told with its cause.
     """
+    if from_facts:
+        return _from_facts(config, as_json, as_of, key, output)
 
     async def main() -> Rebuilt:
         with Progress("records") as progress:
             return await rebuilt_from_audit(await kafka_options(settings_of(config)), as_of=as_of, progress=progress)
 
     found = run(main())
-    rows = list(found.rows())
-    shown = [row for row in rows if row["key"] == key]
-    if key is not None and not shown:
-        raise Failure(f"the audit has no decision about '{key}'" + (f" until {rfc3339(as_of)}" if as_of else ""))
-    if output is not None:
-        try:
-            with output.open("wb") as file:
-                file.writelines(orjson.dumps(row) + b"\n" for row in (rows if key is None else shown))
-        except OSError as error:
-            raise Failure(f"{output}: cannot be written: {error.strerror}; nothing else was changed") from None
-    counts = _alerts(found)
+    rows = list(rows_of(found.documents))
+    shown = _of_key(rows, key, as_of)
+    _write(rows if key is None else shown, output)
+    counts = alerts_in(found.documents)
     if as_json:
         say_json(
             {
@@ -90,6 +67,7 @@ def rebuild(config: Path | None, as_json: bool, as_of: int | None, key: str | No
                 "as_of": rfc3339(as_of) if as_of is not None else None,
                 "compared_with_live_state": found.compared,
                 "differences": found.differences,
+                "begins": found.begins,
                 **({"shown": shown} if key is not None else {}),
             }
         )
@@ -98,14 +76,13 @@ def rebuild(config: Path | None, as_json: bool, as_of: int | None, key: str | No
         say(orjson.dumps(row, option=orjson.OPT_INDENT_2).decode())
     when = f" as of {rfc3339(as_of)}" if as_of is not None else ""
     say(f"{len(rows)} documents from {found.records} records{when}")
+    for line in found.begins:
+        say(line)
     if counts:
         say("alerts: " + ", ".join(f"{count} {name}" for name, count in counts.items()))
     if output is not None:
         say(f"written to {output}")
-    for line in found.differences[:_SHOWN]:
-        say_error(f"difference: {line}")
-    if len(found.differences) > _SHOWN:
-        say_error(f"and {len(found.differences) - _SHOWN} more")
+    _tell_differences(found.differences)
     if found.differences:
         return FINDING
     if as_of is None:
@@ -117,15 +94,66 @@ def rebuild(config: Path | None, as_json: bool, as_of: int | None, key: str | No
     return 0
 
 
-def _alerts(found: Rebuilt) -> dict[str, int]:
-    """How many alerts have which disposition, the most frequent first."""
-    total: dict[str, int] = {}
-    for documents in found.documents["incidents"].values():
-        for key, document in documents.items():
-            if not key.startswith(b"~"):
-                for name, count in dispositions(document).items():
-                    total[name] = total.get(name, 0) + count
-    return dict(sorted(total.items(), key=lambda pair: (-pair[1], pair[0])))
+def _from_facts(config: Path | None, as_json: bool, as_of: int | None, key: str | None, output: Path | None) -> int:
+    async def main() -> FactsDecided:
+        with Progress("facts") as progress:
+            return await rebuild_from_facts(await kafka_options(settings_of(config)), as_of=as_of, progress=progress)
+
+    found = run(main())
+    rows = list(rows_of(found.documents))
+    shown = _of_key(rows, key, as_of)
+    _write(rows if key is None else shown, output)
+    if as_json:
+        say_json(
+            {
+                "facts": found.facts,
+                "unreadable": found.unreadable,
+                "documents": len(rows),
+                "as_of": rfc3339(as_of) if as_of is not None else None,
+                "tickets_and_items_the_same": found.same,
+                "documents_otherwise": found.otherwise,
+                "differences": [{**asdict(one), "cause": cause} for one, cause in found.differences],
+                "begins": found.begins,
+                **({"shown": shown} if key is not None else {}),
+            }
+        )
+        return FINDING if found.differences else 0
+    for row in shown:
+        say(orjson.dumps(row, option=orjson.OPT_INDENT_2).decode())
+    when = f" as of {rfc3339(as_of)}" if as_of is not None else ""
+    say(f"{len(rows)} documents from {found.facts} facts by recorded time{when}")
+    for line in found.begins:
+        say(f"retention: {line}")
+    if output is not None:
+        say(f"written to {output}")
+    _tell_differences([one.line(cause) for one, cause in found.differences])
+    also = f"; {found.otherwise} documents differ in nothing that a vendor has" if found.otherwise else ""
+    say(f"{found.same} tickets and items are the same{also}")
+    return FINDING if found.differences else 0
+
+
+def _of_key(rows: list[dict[str, object]], key: str | None, as_of: int | None) -> list[dict[str, object]]:
+    """The documents of one key. Raises ``Failure`` where there are none."""
+    shown = [row for row in rows if row["key"] == key]
+    if key is not None and not shown:
+        raise Failure(f"the audit has no decision about '{key}'" + (f" until {rfc3339(as_of)}" if as_of else ""))
+    return shown
+
+
+def _write(rows: list[dict[str, object]], output: Path | None) -> None:
+    if output is not None:
+        try:
+            with output.open("wb") as file:
+                file.writelines(orjson.dumps(row) + b"\n" for row in rows)
+        except OSError as error:
+            raise Failure(f"{output}: cannot be written: {error.strerror}; nothing else was changed") from None
+
+
+def _tell_differences(lines: list[str]) -> None:
+    for line in lines[:_SHOWN]:
+        say_error(f"difference: {line}")
+    if len(lines) > _SHOWN:
+        say_error(f"and {len(lines) - _SHOWN} more")
 
 
 @click.command("whatif")

@@ -10,8 +10,8 @@ import click
 
 from schemas.envelope import rfc3339
 from streams.cli.base import FINDING, Failure, common, run, say, say_json, settings_of, table
+from streams.cli.parameters import Instant
 from streams.cli.progress import Progress
-from streams.cli.replaying import Instant
 from streams.clock import clock_of
 from streams.core.shadow.report import AGREEMENT, COMPARED, RuleFigures, ShadowReport, rows, share
 from streams.replay.shadow import shadow_report

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from streams.core import documents
@@ -20,6 +21,19 @@ class Rebuilder:
         self._bodies: dict[str, Body] = {}
         self._chains: dict[str, Chain] = {}
         self._digests: dict[str, str] = {}
+
+    def begin(self, found: Mapping[bytes, bytes]) -> None:
+        """Go on from the documents of a checkpoint, where the audit no longer has what led to them."""
+        for name, document in found.items():
+            body, chain = documents.read(document)
+            key = name.decode()
+            self._bodies[key], self._chains[key] = body, chain
+            self._digests[key] = documents.digest(documents.body_bytes(body))
+
+    def has(self, record: dict[str, Any]) -> bool:
+        """Whether a record's changes are in what it began with."""
+        chain = self._chains.get(record["key"])
+        return chain is not None and bool(record["count"] <= chain.length)
 
     def feed(self, record: dict[str, Any]) -> None:
         """Apply what was decided. Raises ``KeyError`` or ``TypeError`` for what is no audit record."""

@@ -52,6 +52,9 @@ class Verifier:
     def __init__(self, *, agent: str, state: Mapping[bytes, bytes] | None = None) -> None:
         self.agent = agent
         self.state: dict[bytes, bytes] = dict(state or {})
+        #: What a checkpoint holds of each key's chain, and the last link before it that was seen.
+        self._began = {key: documents.read(document)[1] for key, document in self.state.items()}
+        self._links: dict[str, tuple[int, str]] = {}
         self.records = 0
         self.commands = 0
         #: Records by the version of the core that decided them, where it is not this one.
@@ -60,6 +63,8 @@ class Verifier:
         self.otherwise = 0
         self.first_otherwise: Difference | None = None
         self._again: dict[str, Step] = {}
+        #: How many of the records were not decided again.
+        self.passed = 0
         self._expected: deque[Step] = deque()
         self._last: AuditedFact | None = None
         #: The offset of the last fact of each topic: an agent reads a topic in its order.
@@ -90,6 +95,63 @@ class Verifier:
         self.commands += len(steps[0].commands)
         self._remember(fact)
         return True
+
+    @property
+    def within(self) -> bool:
+        """Whether the last fact concerns more keys, whose records have to come next."""
+        return bool(self._expected)
+
+    def goes_on(self, document: dict[str, Any]) -> bool:
+        """Whether a record (JSON data) is about the fact of the last one. Raises ``KeyError``, ``TypeError`` for what is no record."""
+        return self._last is not None and same_place(_fact_in(document["fact"]), self._last)
+
+    def has(self, document: dict[str, Any]) -> bool:
+        """Whether a record (JSON data) led to the checkpoint that this began with."""
+        chain = self._began.get(document["key"].encode())
+        return chain is not None and bool(document["count"] <= chain.length)
+
+    def link(self, record: AuditRecord) -> Difference | None:
+        """A record from before the checkpoint, whose state nobody has: its hash, its place in the chain, and that it leads there."""
+        self.records += 1
+        self.passed += 1
+        chain = self._began[record.key.encode()]
+        before = self._links.get(record.key)
+        self._links[record.key] = (record.count, record.hash)
+        for field, recorded, expected in (
+            ("hash", record.hash, record.chained()),
+            ("count", record.count, record.count if before is None else before[0] + 1),
+            ("previous", record.previous, record.previous if before is None else before[1]),
+            ("hash", record.hash, chain.head if record.count == chain.length else record.hash),
+        ):
+            if recorded != expected:
+                return self._difference(record, field, str(recorded), str(expected))
+        self._remember(record.fact)
+        return None
+
+    def pass_over(self, record: AuditRecord) -> Difference | None:
+        """The next record, not decided again: its place in the chain, its hash, and its changes as they were recorded."""
+        self.records += 1
+        self.passed += 1
+        self.commands += len(record.commands)
+        key = record.key.encode()
+        _, chain = documents.read(self.state.get(key))
+        for field, recorded, expected in (
+            ("agent", record.agent, self.agent),
+            ("count", record.count, chain.length + 1),
+            ("previous", record.previous, chain.head),
+            ("hash", record.hash, record.chained()),
+        ):
+            if recorded != expected:
+                return self._difference(record, field, str(recorded), str(expected))
+        if not self._in_order(record.fact):
+            after = f"after offset {self._offsets[record.fact.topic]}"
+            return self._difference(record, "order", f"offset {record.fact.offset}", after)
+        self.state[key] = fold(record, self.state.get(key))
+        body, _ = documents.read(self.state[key])
+        if documents.digest(documents.body_bytes(body)) != record.state:
+            return self._difference(record, "state", record.state, "what the changes lead to")
+        self._remember(record.fact)
+        return None
 
     def feed(self, record: AuditRecord) -> Difference | None:
         """The next record. Returns the first difference in it, if there is one."""

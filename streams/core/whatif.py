@@ -16,9 +16,9 @@ from typing import Any
 import orjson
 
 from schemas.audit import AuditedFact, AuditRecord
-from schemas.commands import COMMANDS, Command, CompleteTicket, CreateTicket, ReopenTicket, ResetAlert, WithdrawCommand
+from schemas.commands import Command, CompleteTicket, CreateTicket, ReopenTicket, ResetAlert, WithdrawCommand
 from schemas.envelope import Envelope
-from schemas.events import Event
+from schemas.events import Event, command_of
 from schemas.facts import CommandSettled, Fact, PolicyPublished, TicketNoteObserved, TicketObserved, TimerFired
 from schemas.identity import derived_id, is_predicted, predicted_id
 from streams.core import documents, incidents
@@ -29,7 +29,6 @@ from streams.core.verify import event_of
 
 #: Beyond every revision that is ever given.
 DRAFT_REVISION = 1_000_000_000
-_MODELS: dict[str, type[Command]] = {model.ce_type: model for model in COMMANDS}
 _COMPARED = ("queue", "priority", "status", "ticket_type", "source", "category", "company_id", "title")
 
 TimerName = tuple[str, str, int]
@@ -153,9 +152,8 @@ class Simulation:
         given = {command.id for record in records for command in record.commands}
         for record in records:
             for command in record.commands:
-                if command.type in _MODELS:
-                    meant = _MODELS[command.type].from_json(command.value)
-                    self.live.gave(command.id, meant, record.decision.get("rule"), event.envelope.recorded)
+                meant = command_of(command.type, command.value)
+                self.live.gave(command.id, meant, record.decision.get("rule"), event.envelope.recorded)
         if isinstance(event.data, CommandSettled):
             self.live.settled(event.data)
         self._until(event.envelope.recorded)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
-from collections.abc import Callable, Coroutine, Iterable
+import signal
+from collections.abc import Callable, Coroutine, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from multiprocessing.sharedctypes import Synchronized
@@ -31,7 +33,7 @@ async def over_partitions(
 ) -> list[T]:
     """The results in the order of ``partitions``. ``records`` is about how many there are; ``progress`` is told a running sum.
 
-    Raises what a job raises; the other jobs are then given up.
+    Raises what a job raises; the other jobs are then given up. So they are where it is interrupted; nothing is written by any.
     """
     wanted = list(partitions)
     workers = min(processes or os.cpu_count() or 1, len(wanted))
@@ -40,7 +42,8 @@ async def over_partitions(
     counted: Synchronized[int] = get_context("spawn").Value("Q", 0)
     pool = ProcessPoolExecutor(workers, get_context("spawn"), initializer=_share, initargs=(counted,))
     try:
-        futures = [asyncio.wrap_future(pool.submit(_there, job, partition)) for partition in wanted]
+        with _deaf_to_interrupts():
+            futures = [asyncio.wrap_future(pool.submit(_there, job, partition)) for partition in wanted]
         gathered = asyncio.gather(*futures)
         while not gathered.done():
             await asyncio.wait([gathered], timeout=_LOOK_S)
@@ -51,6 +54,19 @@ async def over_partitions(
         for process in list((pool._processes or {}).values()):
             process.terminate()
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+@contextlib.contextmanager
+def _deaf_to_interrupts() -> Iterator[None]:
+    """Processes that are started here do not hear a Ctrl-C, which a terminal sends to all: this one does, and ends them.
+
+    A signal mask is inherited, also while a process is still importing. One that comes meanwhile is heard right after.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 async def _here(job: Job[T], partitions: Iterable[int], progress: Tell) -> list[T]:

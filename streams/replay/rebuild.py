@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import orjson
 
 from schemas.topics import AGENT_STATE, AUDIT
+from streams.checkpoints import Checkpoint, beginning, begins
+from streams.core.documents import CONTEXT_KEY
 from streams.core.rebuild import Rebuilder
+from streams.core.views import dispositions
 from streams.kafka_options import KafkaOptions
 from streams.readers import ReadError, end_offsets, first_offsets, read_all
 from streams.replay.partitions import Tell, over_partitions
@@ -23,20 +27,32 @@ Documents = dict[str, dict[int, dict[bytes, bytes]]]
 class Rebuilt:
     """What came of it: ``documents`` by agent, partition and key; ``differences``, one line per key that is not as it should be.
 
-    ``compared``: whether there was a live state to compare with, standing still (never so as of an instant).
+    ``begins``: the partitions that begin at a checkpoint. ``compared``: whether there was a live state to compare with, standing still (never so as of an instant).
     """
 
     records: int
     documents: Documents
     differences: list[str] = field(default_factory=list)
     compared: bool = False
+    begins: list[str] = field(default_factory=list)
 
-    def rows(self) -> Iterator[dict[str, object]]:
-        """Every document as JSON data, for ``--output``."""
-        for agent, partitions in self.documents.items():
-            for partition, documents in sorted(partitions.items()):
-                for key, document in sorted(documents.items()):
-                    yield {"agent": agent, "partition": partition, "key": key.decode(), **orjson.loads(document)}
+
+def rows_of(documents: Documents) -> Iterator[dict[str, object]]:
+    """Every document as JSON data, for ``--output``."""
+    for agent, partitions in documents.items():
+        for partition, found in sorted(partitions.items()):
+            for key, document in sorted(found.items()):
+                yield {"agent": agent, "partition": partition, "key": key.decode(), **orjson.loads(document)}
+
+
+def alerts_in(documents: Documents) -> dict[str, int]:
+    """How many alerts have which disposition, the most frequent first."""
+    total: Counter[str] = Counter()
+    for partition in documents["incidents"].values():
+        for key, document in partition.items():
+            if key.decode() != CONTEXT_KEY:
+                total += dispositions(document)
+    return dict(sorted(total.items(), key=lambda pair: (-pair[1], pair[0])))
 
 
 async def rebuild(
@@ -73,6 +89,7 @@ async def rebuild(
                 documents=by_agent,
                 differences=broken,
                 compared=compared,
+                begins=[line for part in parts for line in part.begins],
             )
         await asyncio.sleep(1)
     raise AssertionError("unreachable")
@@ -86,6 +103,7 @@ class RebuiltPartition:
     documents: dict[str, dict[bytes, bytes]]
     broken: list[str]
     from_live: list[str]
+    begins: list[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,13 +116,19 @@ class RebuildPartition:
     async def __call__(self, partition: int, tell: Tell) -> RebuiltPartition:
         """Apply the partition's decisions; compare with its live state unless it is about an earlier instant."""
         rebuilders = {agent: Rebuilder() for agent in AGENT_STATE}
+        checkpoint = await beginning(self.options, partition)
+        if checkpoint is not None:
+            self._knows(partition, checkpoint)
+            for agent, rebuilder in rebuilders.items():
+                rebuilder.begin(checkpoint.documents[agent])
         seen = 0
         async for raw in read_all(self.options, AUDIT, partitions=[partition]):
             seen += 1
             try:
                 record = orjson.loads(raw.value or b"")
-                if self.as_of is None or record["recorded_at"] <= self.as_of:
-                    rebuilders[record["agent"]].feed(record)
+                rebuilder = rebuilders[record["agent"]]
+                if (self.as_of is None or record["recorded_at"] <= self.as_of) and not rebuilder.has(record):
+                    rebuilder.feed(record)
             except (orjson.JSONDecodeError, KeyError, TypeError, ValueError):
                 raise ReadError(
                     f"audit[{raw.partition}]@{raw.offset} is not an audit record: `lockstep audit verify` says what is wrong"
@@ -122,10 +146,17 @@ class RebuildPartition:
         live = {} if self.as_of is not None else await self._live(partition)
         return RebuiltPartition(
             records=sum(rebuilder.records for rebuilder in rebuilders.values()),
+            begins=[] if checkpoint is None else [begins(partition, checkpoint)],
             documents=documents,
             broken=broken,
             from_live=[line for agent in live for line in differing(agent, documents[agent], live[agent])],
         )
+
+    def _knows(self, partition: int, checkpoint: Checkpoint) -> None:
+        if self.as_of is not None and self.as_of < checkpoint.at:
+            raise ReadError(
+                f"{begins(partition, checkpoint)}; what was before is not known any more: ask for a later moment"
+            )
 
     async def _live(self, partition: int) -> dict[str, Mapping[bytes, bytes]]:
         found = {agent: await state_documents(self.options, agent, partition) for agent in AGENT_STATE}

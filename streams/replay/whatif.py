@@ -10,17 +10,21 @@ from typing import Any
 
 import orjson
 
-from schemas.audit import AuditRecord
+from schemas.audit import AuditedFact, AuditRecord
 from schemas.facts import TimerFired
 from schemas.topics import AUDIT
+from streams.checkpoints import beginning, begins
 from streams.core import incidents
 from streams.core.rebuild import Rebuilder
-from streams.core.verify import same_place
+from streams.core.verify import event_of, same_place
 from streams.core.whatif import Comparison, Side, Simulation, TimerName
 from streams.kafka_options import KafkaOptions
 from streams.readers import ReadError, end_offsets, first_offsets, read_all
 from streams.replay.partitions import Tell, over_partitions
 from streams.replay.verify import BREATHE
+
+#: Of any version.
+_TIMER_FIRED = TimerFired.ce_type.rpartition(".v")[0]
 
 
 async def what_if(
@@ -126,6 +130,11 @@ class WhatIfPartition:
     async def _before(self, partition: int, tell: Tell) -> tuple[dict[bytes, bytes], set[TimerName], int | None, int]:
         """The state at the draft's instant, the due times that passed since, where the log goes on, how many were read."""
         rebuilder, passed = Rebuilder(), set()
+        checkpoint = await beginning(self.options, partition)
+        if checkpoint is not None:
+            if self.since < checkpoint.at:
+                raise ReadError(f"{begins(partition, checkpoint)}; give --since a later time")
+            rebuilder.begin(checkpoint.documents[incidents.AGENT])
         start, seen = None, 0
         async for offset, value in _values(self.options, partition):
             seen += 1
@@ -135,11 +144,13 @@ class WhatIfPartition:
             if record["agent"] != incidents.AGENT:
                 continue
             if start is None and record["recorded_at"] < self.since:
-                rebuilder.feed(record)
+                if not rebuilder.has(record):
+                    rebuilder.feed(record)
                 continue
             start = offset if start is None else start
-            if record["fact"]["headers"].get("ce_type") == TimerFired.ce_type:
-                fact = TimerFired.from_json(record["fact"]["value"])
+            if record["fact"]["headers"].get("ce_type", "").startswith(_TIMER_FIRED):
+                fact = event_of(AuditedFact.model_construct(**record["fact"])).data
+                assert isinstance(fact, TimerFired)
                 passed.add((fact.key, fact.timer, fact.due_at))
         return rebuilder.documents(), passed, start, seen
 

@@ -14,6 +14,7 @@ from schemas.identity import partition_of
 from schemas.storms import StormCandidateLeft
 from schemas.topics import CURSORS, DEAD_LETTERS, FOR_TOPIC, HANDOFFS, STORM_CANDIDATES, STORM_VERDICTS
 from streams import forwarding
+from streams.checkpoints import Checkpointer
 from streams.core.decision import Told
 from streams.delivery.settings import PartitionsHeld
 from streams.forwarding import Forwarder, forwarded
@@ -22,7 +23,7 @@ from streams.log import KafkaLog, LogError
 from streams.ports import InputRecord, OutputRecord
 from streams.roles.worker import Figures
 from streams.stage import handoff
-from tests.core.spec import incidents, triggered
+from tests.core.spec import START, incidents, triggered
 
 PARTITIONS = {STORM_CANDIDATES: 6, STORM_VERDICTS: 6}
 
@@ -174,11 +175,14 @@ def test_a_fact_that_is_told_names_its_cause_and_its_receiver() -> None:
 
 async def test_the_worker_that_holds_the_first_partition_of_the_storms_forwards_and_only_while_it_does() -> None:
     forwarder = Forwarder(cast(KafkaOptions, None), cast(KafkaLog, None))
-    figures = Figures(forwarder)
+    checkpointer = Checkpointer(cast(KafkaOptions, None), cast(KafkaLog, None), lambda: START)
+    figures = Figures(forwarder, checkpointer)
 
     def holds(agent: str, *partitions: int) -> bool:
         held = PartitionsHeld(agent=agent, partitions=partitions, loaded=(), states=0, seconds=0.0)
         figures.take(held)
+        # It also writes the daily checkpoint.
+        assert checkpointer.active.is_set() == forwarder.active.is_set()
         return forwarder.active.is_set()
 
     assert not holds("incidents", 0, 1)

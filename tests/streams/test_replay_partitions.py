@@ -1,11 +1,16 @@
-"""One job per partition over several processes: results in order, one running count, and the first error ends it."""
+"""One job per partition over several processes: results in order, one running count; the first error or a Ctrl-C ends it."""
 
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
+import signal
+import subprocess
+import sys
 from dataclasses import dataclass
 
+import psutil
 import pytest
 
 from streams.replay.partitions import FEW, Tell, over_partitions
@@ -44,3 +49,53 @@ async def test_the_results_are_those_of_the_partitions_in_order_and_the_count_is
 async def test_what_a_partition_raises_is_raised(records: int) -> None:
     with pytest.raises(ValueError, match="partition 3 is broken"):
         await over_partitions(Counting(failing=3), range(6), records=records, progress=lambda _: None, processes=2)
+
+
+@dataclass(frozen=True)
+class Endless:
+    """Counts for as long as it is let."""
+
+    async def __call__(self, partition: int, tell: Tell) -> None:
+        for done in itertools.count(1):
+            tell(done)
+            await asyncio.sleep(0.01)
+
+
+VERB = """
+import asyncio, click
+from streams.cli import main
+from streams.replay.partitions import FEW, over_partitions
+from tests.streams.test_replay_partitions import Endless
+
+@click.command("count")
+def count():
+    asyncio.run(over_partitions(Endless(), range(4), records=FEW, progress=lambda n: print(n, flush=True), processes=2))
+
+main.root.add_command(count)
+main.Root.get_command = lambda self, context, name: count
+raise SystemExit(main.run_command_line(["count"]))
+"""
+
+
+def test_an_interruption_is_one_line_and_leaves_no_process() -> None:
+    """A terminal sends Ctrl-C to every process of the verb, to those that only just start as well."""
+    verb = subprocess.Popen(
+        [sys.executable, "-c", VERB], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    assert verb.stdout is not None
+    # The first count comes before the other processes have begun.
+    verb.stdout.readline()
+    children = psutil.Process(verb.pid).children()
+    os.killpg(verb.pid, signal.SIGINT)
+    _, said = verb.communicate(timeout=60)
+    # The empty line ends the one in which a terminal shows ^C.
+    assert (verb.returncode, said) == (130, "\nlockstep: interrupted\n")
+    assert children
+    assert not [child for child in children if _lives(child)]
+
+
+def _lives(process: psutil.Process) -> bool:
+    try:
+        return process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
