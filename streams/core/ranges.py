@@ -82,7 +82,9 @@ class Chooser:
             return True
         text = record["fact"]["value"]
         if '"subject":' in text:
-            subject = orjson.loads(text).get("subject")
+            fact = orjson.loads(text)
+            # What is told of a storm's candidate holds its alert.
+            subject = fact.get("subject") or fact.get("alert", {}).get("subject")
             if subject:
                 self._organizations[key] = subject["organization_id"]
         return self._organizations.get(key) == organization

@@ -91,6 +91,13 @@ def test_another_order_that_causes_the_same_effect_leads_to_the_same_ticket() ->
     assert any(isinstance(fact, CommandSettled) for fact in settled)
 
 
+def test_a_hold_that_ends_at_another_moment_opens_the_same_ticket() -> None:
+    """Read the other way round the alert was held from a later moment on; the timer that ended it ends the hold here too."""
+    scene = incidents(**lifecycle(hold="5m")).later(10_000)
+    scene.when(triggered(11)).later(-5_000).when(triggered(10)).fire().later(1000).settle("CreateTicket")
+    assert decided(scene).different == []
+
+
 def test_facts_that_are_gone_make_a_difference_that_names_both_sides() -> None:
     scene = alerts()
     lost = [record for record in scene.records if record.fact.topic not in ("outcomes", "autotask.tickets")]

@@ -28,6 +28,7 @@ from tests.core.spec import (
     subject,
     triggered,
 )
+from tests.core.storm_world import World, storm_policy
 
 OPTIONS = KafkaOptions(bootstrap_servers="127.0.0.1:1")
 OTHER = subject(device=9, organization=99, organization_name="Westwind")
@@ -154,3 +155,10 @@ def test_an_outcome_belongs_to_the_organization_of_its_device() -> None:
     records = [orjson.loads(record.to_json()) for record in story().records]
     taken = [record["fact"]["topic"] for offset, record in enumerate(records) if chooser.takes(record, offset)]
     assert "outcomes" in taken
+
+
+def test_a_place_belongs_to_the_organization_of_the_devices_that_are_held_there() -> None:
+    world = World(**storm_policy()).down(1, 2, 3).work()
+    chooser = Chooser(Range(organization=17))
+    records = [orjson.loads(record.to_json()) for record in world.storms.records]
+    assert all(chooser.takes(record, offset) for offset, record in enumerate(records))
