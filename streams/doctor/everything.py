@@ -6,7 +6,11 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 from connectors.autotask.client import AccessError
+from connectors.autotask.vendor_clock import vendor_time
+from connectors.errors import CallFailed
+from connectors.ports import CallsSuspended, OpenGate
 from streams import broker_folder
+from streams.clock import machine_now
 from streams.doctor.kafka import kafka
 from streams.doctor.look import Line, ok, unseen, warning, wrong
 from streams.doctor.machine import machine
@@ -20,14 +24,17 @@ from streams.readers import ReadError
 from streams.refusal_notes import RefusalNotes, folder_beside
 from streams.settings import Settings
 from streams.topics import TopicsError
-from streams.vendors import NoCredentials
+from streams.vendors import NoCredentials, autotask_client
 
+#: From here on what is read "since" some time misses or repeats more than the overlap of the polls (five minutes).
+FAR_MS, SOME_MS = 240_000, 5_000
 #: What cannot be looked at without Kafka.
 _NOT_SEEN = "topics, lag, connections, roles, parked work, dead letters, budget, webhooks and the policy in force"
 
 
 async def look(settings: Settings, config: Path | None, *, call: bool) -> AsyncIterator[Line]:
-    """Every line, one after the other. ``call``: ask Autotask what the policy needs; nothing else calls a vendor."""
+    """Every line, one after the other. ``call``: ask Autotask what the policy needs and what time it is there;
+    nothing else calls a vendor."""
     for line in machine(settings, config):
         yield line
     options, line = await _kafka(settings)
@@ -83,3 +90,29 @@ async def _tenant(settings: Settings, options: KafkaOptions | None, *, call: boo
         yield warning("tenant", str(finding), "'lockstep check' says where it stands; 'lockstep setup' creates fields")
     if not checked.missing:
         yield ok("tenant", "everything that the policy names exists in Autotask")
+    yield await _vendors_clock(settings)
+
+
+async def _vendors_clock(settings: Settings) -> Line:
+    try:
+        async with autotask_client(settings, gate=OpenGate("autotask"), now=machine_now) as client:
+            before = machine_now()
+            told = await vendor_time(client)
+            return clock_line(told, before, machine_now())
+    except (CallFailed, CallsSuspended) as error:
+        return unseen("vendor's clock", str(error))
+
+
+def clock_line(told: int | None, before: int, after: int) -> Line:
+    """How far this machine is from Autotask, whose answer was asked for and came at these times (epoch ms)."""
+    if told is None:
+        return unseen("vendor's clock", "Autotask's answer has no date")
+    # The date is cut to whole seconds, and was written at some time between the two.
+    off = max(told - after, before - told - 1000, 0)
+    direction = "behind" if told > after else "ahead of"
+    found = f"this machine is {off / 1000:.0f} s {direction} Autotask"
+    if off > FAR_MS:
+        return wrong("vendor's clock", found, "let this machine follow a time server (NTP)")
+    if off > SOME_MS:
+        return warning("vendor's clock", found, "let this machine follow a time server (NTP)")
+    return ok("vendor's clock", "this machine agrees with Autotask")

@@ -6,11 +6,13 @@ import asyncio
 import ssl
 from collections.abc import AsyncIterator, Mapping, Sequence
 
+from schemas.topics import COMMAND_TOPICS
 from streams.doctor.kafka_version import ask
 from streams.doctor.look import Line, listed, ok, unseen, warning, wrong
 from streams.kafka_options import KafkaOptions
+from streams.readers import end_offsets, read_all
 from streams.settings import Settings
-from streams.topics import Finding, TopicsError, TopicStatus, describe, examine
+from streams.topics import Finding, TopicsError, describe, examine
 from streams.wiring import topic_settings
 
 #: The release that everything was run on, and the next, which may lose the end of a transaction (KAFKA-20734).
@@ -27,19 +29,18 @@ async def kafka(settings: Settings, options: KafkaOptions) -> AsyncIterator[Line
     """Everything about a Kafka that answers."""
     yield await _version(settings, options)
     try:
-        first = await describe(options)
+        first = await _lag(options)
         missing, findings = await examine(options, topic_settings(settings))
     except TopicsError as error:
         yield wrong("topics", str(error))
         return
     for line in _topics(missing, findings):
         yield line
-    lag = _lag(first)
-    if not lag:
+    if not first:
         yield ok("lag", "every group has read everything")
         return
     await asyncio.sleep(LOOK_AGAIN_S)
-    for line in lagging(lag, _lag(await describe(options))):
+    for line in lagging(first, await _lag(options)):
         yield line
 
 
@@ -77,8 +78,22 @@ def _topics(missing: Sequence[str], findings: Sequence[Finding]) -> list[Line]:
     return lines or [ok("topics", "all there, with the partitions, the retention and the compaction of the catalogue")]
 
 
-def _lag(topics: Sequence[TopicStatus]) -> dict[tuple[str, str], int]:
-    return {(topic.topic, group): lag for topic in topics for group, lag in topic.lag.items() if lag}
+async def _lag(options: KafkaOptions) -> dict[tuple[str, str], int]:
+    """By topic and group, where it is more than none. Raises ``TopicsError``, ``ReadError``."""
+    told = {(t.topic, group): lag for t in await describe(options) for group, lag in t.lag.items() if lag}
+    # Behind the last command there is the mark of its transaction, which is an offset and nothing to read.
+    counted = {
+        (topic, group): await _records(options, topic, lag) if topic in COMMAND_TOPICS and lag < MUCH else lag
+        for (topic, group), lag in told.items()
+    }
+    return {place: lag for place, lag in counted.items() if lag}
+
+
+async def _records(options: KafkaOptions, topic: str, last: int) -> int:
+    """How many records stand at the last so many offsets of a topic with one partition."""
+    ends = await end_offsets(options, topic, isolation="read_uncommitted")
+    start = {place: max(0, end - last) for place, end in ends.items()}
+    return sum([1 async for _ in read_all(options, topic, start=start)])
 
 
 def lagging(first: Mapping[tuple[str, str], int], second: Mapping[tuple[str, str], int]) -> list[Line]:

@@ -43,13 +43,3 @@ def test_a_kafka_of_the_users_own_that_does_not_answer_is_wrong(terminal: Termin
     (line,) = [line for line in json.loads(said.out)["lines"] if line["what"] == "kafka"]
     assert line["level"] == "wrong"
     assert "connections" in line["found"]
-
-
-def test_erase_takes_one_selection_and_an_id_that_is_one(terminal: Terminal) -> None:
-    for arguments, words in (
-        ((), "name one of --organization ID and --device ID"),
-        (("--device", "srv01"), "'srv01' is not the id of a device"),
-    ):
-        said = terminal.run("erase", *arguments)
-        assert said.code == 64
-        assert words in said.line

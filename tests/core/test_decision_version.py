@@ -8,9 +8,11 @@ import orjson
 import pytest
 
 from schemas.audit import AuditRecord
+from streams.cli.observe import _other_builds
 from streams.core import engine, version
 from streams.core.verify import Difference, Verifier
 from streams.core.version import DECISIONS
+from streams.replay.verify import AuditResult
 from tests.core.spec import (
     HOUR,
     START,
@@ -145,3 +147,26 @@ def test_a_cut_in_what_another_build_decided_is_found(monkeypatch: pytest.Monkey
     assert len(records) >= 2
     _, found = fed(records[1:], None)
     assert [difference.field for difference in found] == ["count"]
+
+
+def test_what_audit_verify_says_of_it_is_plain() -> None:
+    first = Difference(
+        agent="incidents",
+        key="407",
+        count=3,
+        field="revision",
+        topic="t",
+        partition=0,
+        offset=9,
+        recorded="1",
+        decided="2",
+    )
+    mixed = AuditResult(
+        records=10, commands=2, difference=None, settled=True, others={0: 7}, otherwise=1, first_otherwise=first
+    )
+    assert list(_other_builds(mixed)) == [
+        f"7 of them were decided by an older build (decisions 0, this one makes {DECISIONS}): not judged by its decisions",
+        "the other 3 were decided again the same",
+        "this build would decide 1 of them otherwise, the first: incidents 407 #3 (t[0]@9): revision: recorded 1, decided 2",
+    ]
+    assert list(_other_builds(AuditResult(records=10, commands=2, difference=None, settled=True))) == []

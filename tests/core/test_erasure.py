@@ -105,9 +105,9 @@ def test_an_organization_is_found_by_the_value_the_incident_or_the_device_and_wh
         "l5/e": value("x", "note_title"),
     }
     states = {
-        "devices": {"9": {"observed": {"subject": {"organization_id": 17}}}},
         # The ticket stays with its customer, though the device has moved.
-        "incidents": {"407": {"incidents": {EXTERNAL_A: {"organization": 17}}}},
+        "incidents": {"407": incidents(triggered()).body()},
+        "devices": {"407": devices(device(where=subject(organization=18))).body(), "9": devices(device()).body()},
     }
     found = select(kept, organization=17, **states)
     assert found.names == ("1/a", "407/b", "9/c", "o17/d")

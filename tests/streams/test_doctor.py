@@ -7,13 +7,18 @@ from typing import Any
 
 import pytest
 
+from connectors.autotask.vendor_clock import vendor_time
+from streams.clock import machine_now
 from streams.core.connection import Connection
 from streams.doctor import kafka_version
+from streams.doctor.everything import clock_line
 from streams.doctor.kafka import _topics, lagging
 from streams.doctor.kafka_version import Told
 from streams.doctor.running import _budget, _clocks, _connection, _roles, _told_by_connectors, _waiting
 from streams.settings import Settings
 from streams.topics import Finding
+from tests.connectors.autotask_lab import lab
+from tests.connectors.autotask_tenant import running_board
 
 NOW = 1_795_000_000_000
 HERE = ("audit", "workers")
@@ -148,3 +153,26 @@ def test_the_level_is_found_among_the_tagged_fields_of_the_answer() -> None:
 def test_an_answer_that_is_cut_off_or_a_refusal_is_one_line(raw: bytes) -> None:
     with pytest.raises(ValueError, match=r"cut off|refused the question"):
         kafka_version._level(raw)
+
+
+@pytest.mark.parametrize(
+    ("told", "level", "word"),
+    [
+        (NOW - 500, "ok", "agrees"),
+        (NOW + 1_000, "ok", "agrees"),
+        (NOW + 31_000, "warning", "30 s behind"),
+        (NOW - 31_000, "warning", "30 s ahead of"),
+        (NOW + 3_600_000, "wrong", "behind"),
+        (None, "unseen", "no date"),
+    ],
+)
+def test_the_vendors_clock_is_compared_within_what_the_call_took(told: int | None, level: str, word: str) -> None:
+    line = clock_line(told, NOW, NOW + 1_000)
+    assert (line.level, word in line.found) == (level, True), line
+
+
+async def test_the_vendors_time_is_the_date_of_an_answer() -> None:
+    async with running_board() as board, lab(board) as it:
+        told = await vendor_time(it.client)
+    assert told is not None
+    assert abs(told - machine_now()) < 60_000
