@@ -21,9 +21,10 @@ from connectors.ports import Log, Publication
 from schemas.autotask import Ticket
 from schemas.identity import derived_id
 from schemas.shadow import AlertTicketNamed, OtherTicketObserved
-from schemas.topics import SHADOW
+from schemas.topics import CURSORS, SHADOW
 
 SOURCE = "autotask/other-tickets"
+CURSOR = "autotask.other-tickets"
 _FIELDS = (
     *("ticketNumber", "title", "companyID", "configurationItemID", "queueID", "priority", "status"),
     *("creatorResourceID", "createDate", "completedDate", "lastActivityDate"),
@@ -61,7 +62,7 @@ class OtherTickets:
         self._seen: dict[int, OtherTicketObserved] = {}
         self._found: dict[str, int] = {}
         self._missing: Counter[str] = Counter()
-        self._loaded = False
+        self._loaded = self._kept = False
         #: Where the watch begins for a creator, and how far the changes were read (Autotask's clock); for whom.
         self._began = self._cursor = 0
         self._read_for: frozenset[int] = frozenset()
@@ -69,7 +70,7 @@ class OtherTickets:
     async def poll(self) -> int:
         """Read what is new or changed and publish it; returns the number of facts. Raises ``CallFailed``, ``CallsSuspended``."""
         if not self._loaded:
-            self._load(await self._log.remembered(SHADOW))
+            self._load(await self._log.remembered(SHADOW), (await self._log.remembered(CURSORS)).get(CURSOR))
         self._find_named()
         creators = self.creators()
         if not creators <= self._read_for:
@@ -82,7 +83,7 @@ class OtherTickets:
                 published += await self._publish(tickets)
                 newest = max([newest, *(ticket.last_activity_date or 0 for ticket in tickets)])
         # Pages come in the order of ids, not of time: only a whole round says how far it has come.
-        self._cursor, self._read_for = newest, creators
+        await self._reached(newest, creators)
         self._find_named()
         for name in self._names - self._found.keys():
             self._missing[name] += 1
@@ -101,7 +102,13 @@ class OtherTickets:
         # One person who opened a ticket from an alert by hand must not have all of theirs recorded.
         return frozenset(sorted(known, key=lambda number: (-known[number], number))[:1])
 
-    def _load(self, remembered: Mapping[str, bytes]) -> None:
+    async def _reached(self, newest: int, creators: frozenset[int]) -> None:
+        if (newest, creators) != (self._cursor, self._read_for) or not self._kept:
+            row = {"began": self._began, "lastActivityDate": newest, "creators": sorted(creators)}
+            await self._log.remember(CURSORS, CURSOR, orjson.dumps(row))
+        self._cursor, self._read_for, self._kept = newest, creators, True
+
+    def _load(self, remembered: Mapping[str, bytes], cursor: bytes | None) -> None:
         for key, value in remembered.items():
             try:
                 if key.isdecimal():
@@ -111,11 +118,15 @@ class OtherTickets:
             except ValidationError:
                 # Of a newer Lockstep: it is read from Autotask again.
                 continue
-        newest = max((ticket.last_activity_at for ticket in self._seen.values()), default=0)
-        self._began = self._cursor = newest or self._client.now()
-        self._find_named()
-        self._read_for = self.creators()
-        self._loaded = True
+        self._began = self._cursor = self._client.now()
+        if cursor is not None:
+            row = orjson.loads(cursor)
+            self._began, self._cursor, self._read_for = (
+                row["began"],
+                row["lastActivityDate"],
+                frozenset(row["creators"]),
+            )
+        self._loaded, self._kept = True, cursor is not None
 
     def _find_named(self) -> None:
         """Which of the names stand for tickets that were seen."""

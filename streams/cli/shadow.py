@@ -100,7 +100,7 @@ def _tell(found: ShadowReport) -> None:
         say(f"{row['kind']}: alert {row['alert']} on {where}: Lockstep {row['lockstep']}; the other {row['other']}")
     if len(lines) > _SHOWN:
         say(f"and {len(lines) - _SHOWN} more (--json has all)")
-    say(f"{_per_cent(found.agreement)} {AGREEMENT}")
+    say(f"{_per_cent(found.agreement) or 'nothing compared yet for'} {AGREEMENT}")
 
 
 _OPENED = ["RULE", "ALERTS", "TOO NEW", "BOTH", "NEITHER", "ONLY LOCKSTEP", "ONLY OTHER", "DOUBLED", "AGREEMENT"]

@@ -198,9 +198,11 @@ async def test_after_a_restart_what_is_known_is_not_told_again_and_what_changed_
         str(number): seen(it)[0].to_json(),
     }
     await it.api.control("POST", f"tickets/{number}/complete", 200, resourceID=OTHER_TECHNICIAN)
+    await it.api.control("POST", "clock", 200, advance=3600)
+    double = await native(it)
     again = watching(it)
-    assert await again.poll() == 1
-    assert seen(it)[-1].completed
+    assert await again.poll() == 2
+    assert {(fact.ticket_id, fact.completed) for fact in seen(it)[-2:]} == {(number, True), (double, False)}
     assert await again.poll() == 0
 
 

@@ -222,6 +222,14 @@ def test_what_is_younger_than_the_grace_is_no_difference_yet() -> None:
     assert (kinds(found), rule.undecided, rule.compared, found.agreement) == ([], 1, 0, None)
 
 
+def test_an_alert_whose_end_the_other_may_still_follow_is_not_counted_at_all() -> None:
+    scene = opened().later(HOUR).when(reset(at=START + HOUR)).settle("CompleteTicket")
+    elsewhere = theirs(queue_id=6, queue="NOC")
+    found = told(scene, named(), elsewhere, at=scene.now + MINUTE)
+    assert (kinds(found), found.rules[0].undecided) == ([], 1)
+    assert sorted(kinds(told(scene, named(), elsewhere))) == ["NeverClosed", "OtherQueue"]
+
+
 def test_a_ticket_that_autotask_would_refuse_is_none() -> None:
     scene = incidents(triggered()).settle("CreateTicket", "Rejected", reason="UnknownQueue")
     found = told(scene, named(), theirs())

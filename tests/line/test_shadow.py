@@ -113,7 +113,7 @@ def test_a_shadow_names_what_the_other_integration_does_otherwise_and_writes_not
     system = beside.system
     alike, unopened, misplaced, forgotten, doubled, still = beside.devices[:6]
     item = beside.item(alike)
-    until("both connections are healthy", lambda: healthy(system), seconds=60)
+    until("both connections are healthy", lambda: healthy(system), seconds=120)
     until("the item was found", lambda: str(item) in system.lockstep("explain", str(alike["id"]), "--json").out)
 
     uids = {device["id"]: system.alert(device) for device in (alike, unopened, misplaced, forgotten, doubled, still)}
@@ -188,7 +188,7 @@ def _switched_over(beside: Beside, adopted: Row, of: str, unopened: str) -> None
     document["kafka"]["data_dir"] = "live"
     system.config.write_text(yaml.safe_dump(document, sort_keys=False))
     system.start_up()
-    taken, _ = system.opened(of, unopened, seconds=60)
+    taken, _ = system.opened(of, unopened, seconds=120)
     assert taken["id"] == adopted["id"]
     system.silence(2)
     assert len(system.psa.state()["tickets"]) == before + 1

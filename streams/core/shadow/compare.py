@@ -49,6 +49,11 @@ class Pair:
     differences: list[Difference] = field(default_factory=list)
 
     @property
+    def undecided(self) -> bool:
+        """Whether one side may still follow the other: nothing of it is counted until then."""
+        return "undecided" in (self.opened, self.closed)
+
+    @property
     def later_ms(self) -> int | None:
         """By how much later the other connector closed; negative where it was earlier."""
         ours = self.planned.closed_at if self.planned is not None else None

@@ -50,7 +50,7 @@ class RuleFigures:
     def take(self, found: Pair) -> None:
         """Count one alert."""
         self.alerts += 1
-        if found.opened == "undecided" or found.closed == "undecided":
+        if found.undecided:
             self.undecided += 1
             return
         self.alike += not found.differences
@@ -132,7 +132,7 @@ def report(
             continue
         found = pair(alert, ours, attributed, now=now, grace_ms=grace_ms)
         figures.setdefault(name, RuleFigures(name)).take(found)
-        if found.differences:
+        if found.differences and not found.undecided:
             different.append(found)
     return ShadowReport(
         rules=[figures[name] for name in sorted(figures)],
