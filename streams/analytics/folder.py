@@ -127,6 +127,11 @@ class Folder:
             writer.write(TABLES[table], found, staged / name)
             files.append(name)
             counts[table] = counts.get(table, 0) + len(found)
+        # The manifest must not outlive, in a loss of power, the names of the files that it names.
+        for folder in sorted(
+            {parent for name in files for parent in (staged / name).parents if self.path in parent.parents}
+        ):
+            _sync(folder)
         places = self.manifest.places
         if self.places.changed:
             places = f".places-{batch}.jsonl"
