@@ -17,7 +17,7 @@ from tests.cli.terminal import LOCKSTEP, Terminal
         ("statsu", "there is no 'statsu'; did you mean 'status'?"),
         ("policy chekc", "there is no 'policy chekc'; did you mean 'check'?"),
         ("xyzzy", "there are init, test, connect"),
-        ("shadow", "'shadow' (predicting beside another connector) is not available yet"),
+        ("doctor", "'doctor' (a look at the whole installation) is not available yet"),
         ("rebuild --as-of yesterday", "'yesterday' is no time; write it like 2026-11-28T09:30:00Z or 7d"),
         ("--json reconcile --class missed-clse", "'missed-clse' is no class; there are missed-open, missed-close"),
         ("rebuild --as-of 99999999999d", "is no time"),

@@ -193,7 +193,7 @@ def test_a_paused_vendor_is_not_called_and_the_rest_goes_on(system: System, vend
     ("arguments", "code", "word"),
     [
         (["nonsense"], 64, "nonsense"),
-        (["shadow"], 64, "not available yet"),
+        (["doctor"], 64, "not available yet"),
         (["explain"], 64, "ID"),
         (["connect", "ninjaone", "--username", "x"], 64, "--client-id"),
         (["parked", "dismiss", "no-such-id", "--reason", "x"], 1, "parked list"),
