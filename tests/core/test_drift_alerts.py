@@ -244,6 +244,8 @@ def test_a_deleted_ticket_of_an_open_incident_is_missing_and_that_of_an_ended_on
     drift = one(compare(log_of(ticketed()), seen(alert_row(), deleted=frozenset({5001}))))
     assert (drift.drift, drift.ticket_id, drift.uids) == ("MissingTicket", 5001, (UID_A,))
     assert compare(log_of(over()), seen(deleted=frozenset({5001}))).drifts == []
+    # Nor where the alert is over as well: that alone is to be told.
+    assert one(compare(log_of(ticketed()), seen(deleted=frozenset({5001})))).drift == "MissedClose"
 
 
 def test_a_second_ticket_with_the_external_id_is_a_double_and_the_incidents_own_stays() -> None:

@@ -210,9 +210,10 @@ def _completed(body: Body, key: str, name: str, ticket: Ticket, found: Compariso
 
 
 def _deleted(body: Body, key: str, name: str, number: int, seen: VendorSide, found: Comparison) -> None:
-    """Only a ticket that is still needed is missed: its incident is open, and no command of it is under way."""
+    """Only a ticket that is still needed is missed: an alert of its open incident is active, and no command of it is under way."""
     incident = body["incidents"][name]
-    if "ended" in incident or "parked" in incident or under_way(body, name) is not None:
+    uids = tuple(uid for uid in incident["active"] if uid in seen.alerts)
+    if "ended" in incident or "parked" in incident or not uids or under_way(body, name) is not None:
         return
     shown = incident.get("number") or str(number)
     found.drifts.append(
@@ -220,7 +221,7 @@ def _deleted(body: Body, key: str, name: str, number: int, seen: VendorSide, fou
             drift="MissingTicket",
             key=key,
             organization_id=incident["organization"],
-            uids=tuple(uid for uid in incident["active"] if uid in seen.alerts),
+            uids=uids,
             external_id=name,
             ticket_id=number,
             ticket_number=incident.get("number") or "",
