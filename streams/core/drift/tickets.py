@@ -89,10 +89,6 @@ class _Look:
         line = f"ticket {self.number} ({self.name}) belongs to no incident that is known"
         device = self.seen.devices.get(self.key)
         self.organization = device.organization_id if device is not None else self.organization
-        known = device is not None or self.key in self.seen.pending or not self.key.isdigit() or self.body
-        if not known and self.key not in self.log.devices:
-            left = f"NinjaOne has no device {self.key}: another Lockstep's ticket, perhaps; complete it by hand"
-            return self.drift("OrphanTicket", line, left=left)
         return self.drift("OrphanTicket", line, self.fact("OrphanTicket"))
 
     def edited(self) -> None:
