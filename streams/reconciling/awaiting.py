@@ -39,7 +39,7 @@ class Followed:
     def why_not(self, ids: Collection[str]) -> str:
         """Why these facts mended nothing, in one line: what was decided, or how their commands ended."""
         words: list[str] = []
-        for identity in ids:
+        for identity in sorted(self.facts & set(ids)):
             record = self.decided.get(identity)
             if record is None:
                 words.append("nothing was decided in time: does a worker run, and keep up?")

@@ -9,7 +9,7 @@ import pytest
 from schemas.drift import DriftObserved
 from schemas.facts import ParkedDismissed, Selection
 from streams.core.drift.compare import compare
-from streams.core.drift.findings import Tell, told
+from streams.core.drift.findings import Drift, Tell, told
 from tests.core.drift_world import (
     adds_up,
     alert_row,
@@ -244,6 +244,8 @@ def test_a_deleted_ticket_of_an_open_incident_is_missing_and_that_of_an_ended_on
     drift = one(compare(log_of(ticketed()), seen(alert_row(), deleted=frozenset({5001}))))
     assert (drift.drift, drift.ticket_id, drift.uids) == ("MissingTicket", 5001, (UID_A,))
     assert compare(log_of(over()), seen(deleted=frozenset({5001}))).drifts == []
+    # Nor where the alert is over as well: that alone is to be told.
+    assert one(compare(log_of(ticketed()), seen(deleted=frozenset({5001})))).drift == "MissedClose"
 
 
 def test_a_second_ticket_with_the_external_id_is_a_double_and_the_incidents_own_stays() -> None:
@@ -272,10 +274,16 @@ def test_an_orphan_whose_alert_is_active_is_taken_over_instead_of_a_second_ticke
     assert (drift.drift, drift.repairs) == ("OrphanTicket", (Tell("alert", UID_A, ticket_id=5001),))
 
 
-def test_an_orphan_of_a_device_that_nobody_knows_is_left_alone() -> None:
-    drift = one(compare(log_of(), seen(tickets=(open_ticket(),))))
-    assert (drift.drift, drift.repairs) == ("OrphanTicket", ())
-    assert "another Lockstep's" in drift.left
+def test_orphans_of_devices_that_nobody_knows_are_completed_unless_they_are_many() -> None:
+    def strangers(count: int) -> list[Drift]:
+        ids = [f"ls.{9000 + number}.{number:032x}" for number in range(count)]
+        rows = [open_ticket(6000 + number, externalID=name) for number, name in enumerate(ids)]
+        return compare(log_of(), seen(tickets=tuple(rows))).drifts
+
+    assert all(drift.repairs for drift in strangers(20))
+    many = strangers(21)
+    assert {drift.drift for drift in many} == {"OrphanTicket"}
+    assert all(not drift.repairs and "another Lockstep" in drift.left for drift in many)
 
 
 @pytest.mark.parametrize(

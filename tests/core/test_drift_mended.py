@@ -12,6 +12,7 @@ from schemas.facts import ParkedDismissed, Selection
 from streams.core.verify import Verifier
 from tests.core.drift_world import ASKED_AT, COMPANY
 from tests.core.spec import (
+    DAY,
     EXTERNAL_A,
     EXTERNAL_B,
     START,
@@ -169,6 +170,13 @@ def test_a_late_sight_of_the_deleted_ticket_opens_and_closes_nothing() -> None:
     scene.when(ticket(START + 30_000))
     assert scene.disposition() == ("ticketed", "Opened")
     assert scene.body()["alerts"][UID_A]["incident"] == f"{EXTERNAL_A}.2"
+
+
+def test_an_incident_whose_ticket_was_deleted_is_forgotten_in_its_time() -> None:
+    scene = ticketed().when(of_ticket("MissingTicket")).settle("CreateTicket", ticket_id=5009)
+    assert EXTERNAL_A in scene.body()["incidents"]
+    scene.later(31 * DAY).when(triggered(90, UID_B))
+    assert EXTERNAL_A not in scene.body()["incidents"]
 
 
 def test_what_is_ours_of_a_ticket_is_restored_and_nothing_else() -> None:

@@ -87,6 +87,8 @@ def record(*reasons: str, commands: tuple[Command, ...] = ()) -> AuditRecord:
 def test_why_a_repair_mended_nothing_is_what_was_decided_or_how_its_command_ended() -> None:
     followed = Followed(frozenset({"f"}))
     assert "does a worker run" in followed.why_not(["f"])
+    # What an earlier round published has been followed then.
+    assert followed.why_not(["earlier"]) == ""
     followed.decided["f"] = record("IncidentIsOpen")
     assert followed.why_not(["f"]) == "IncidentIsOpen"
     command = Command(id="c", type="lockstep.command.complete-ticket.v1", topic="t", value="{}")

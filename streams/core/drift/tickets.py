@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
 from typing import Any
 
 from schemas.autotask import Ticket
@@ -20,11 +21,14 @@ def compare_tickets(log: LogSide, seen: VendorSide, found: Comparison) -> None:
         for name, incident in body.get("incidents", {}).items()
         if "ticket" in incident
     }
+    # By the alerts' comparison, which came before.
+    closes = {drift.external_id for drift in found.drifts if drift.drift == "MissedClose"}
+    apart = {drift.ticket_id for drift in found.drifts}
     for _, ticket in sorted(seen.tickets.items()):
         if not ticket.is_complete:
             found.open.add(ticket.id)
-            _Look(log, seen, found, ticket, owners.get(ticket.id)).judge()
-        elif ticket.id in owners:
+            _Look(log, seen, found, ticket, owners.get(ticket.id)).judge(closes)
+        elif ticket.id in owners and ticket.id not in apart:
             _completed(log.incidents[owners[ticket.id][0]], *owners[ticket.id], ticket, found)
     for number in sorted(seen.deleted & owners.keys()):
         key, name = owners[number]
@@ -44,7 +48,7 @@ class _Look:
         self.incident: Incident | None = self.body.get("incidents", {}).get(self.name)
         self.organization: int | None = self.incident["organization"] if self.incident is not None else None
 
-    def judge(self) -> None:
+    def judge(self, closes: Set[str | None]) -> None:
         """Exactly one drift or one explanation, or nothing for a ticket whose alerts are active; an edit comes on top."""
         if not self.key:
             return self.explain("NotOurs")
@@ -62,7 +66,7 @@ class _Look:
             line = f"ticket {self.number} is a double of {kept} ({self.name})"
             return self.drift("DoubledTicket", line, self.fact("DoubledTicket"))
         self.edited()
-        return self.standing(self.incident)
+        return self.standing(self.incident, closes)
 
     @property
     def number(self) -> str:
@@ -85,10 +89,6 @@ class _Look:
         line = f"ticket {self.number} ({self.name}) belongs to no incident that is known"
         device = self.seen.devices.get(self.key)
         self.organization = device.organization_id if device is not None else self.organization
-        known = device is not None or self.key in self.seen.pending or not self.key.isdigit() or self.body
-        if not known and self.key not in self.log.devices:
-            left = f"NinjaOne has no device {self.key}: another Lockstep's ticket, perhaps; complete it by hand"
-            return self.drift("OrphanTicket", line, left=left)
         return self.drift("OrphanTicket", line, self.fact("OrphanTicket"))
 
     def edited(self) -> None:
@@ -110,14 +110,14 @@ class _Look:
             fact = self.fact("ForeignEdit", fields=tuple(fields), company_id=company, item_id=item)
             self.drift("ForeignEdit", line, fact, fields=tuple(fields))
 
-    def standing(self, incident: Incident) -> None:
+    def standing(self, incident: Incident, closes: Set[str | None]) -> None:
         """Whether the incident wants its ticket open."""
         if "parked" in incident:
             return self.explain(incident["parked"]["reason"])
         if "ended" not in incident:
             if not incident["active"]:
                 return self.explain(_why_open(incident))
-            if self.ticket.id in self.found.standing or self._counted():
+            if self.ticket.id in self.found.standing or self.name in closes:
                 return None
             if any(uid in self.seen.alerts for uid in incident["active"]):
                 return self.explain("AlertExplained")
@@ -130,9 +130,6 @@ class _Look:
             return self.changed("somebody reopened it, and the log did not hear of that")
         line = f"ticket {self.number} is open although {self.name} is over ({incident['ended']})"
         return self.drift("MissedClose", line, self.fact("MissedClose"))
-
-    def _counted(self) -> bool:
-        return any(drift.external_id == self.name and drift.drift == "MissedClose" for drift in self.found.drifts)
 
     def _storms(self, incident: Incident) -> bool:
         alerts = self.body.get("alerts", {})
@@ -192,8 +189,7 @@ def _why_open(incident: Incident) -> str:
 def _completed(body: Body, key: str, name: str, ticket: Ticket, found: Comparison) -> None:
     """A complete ticket whose incident the log takes for open, and whose alerts are no drift of their own (a storm's, say)."""
     incident = body["incidents"][name]
-    known = any(drift.ticket_id == ticket.id for drift in found.drifts)
-    if "ended" in incident or "parked" in incident or known or under_way(body, name) is not None:
+    if "ended" in incident or "parked" in incident or under_way(body, name) is not None:
         return
     found.drifts.append(
         Drift(
@@ -210,9 +206,10 @@ def _completed(body: Body, key: str, name: str, ticket: Ticket, found: Compariso
 
 
 def _deleted(body: Body, key: str, name: str, number: int, seen: VendorSide, found: Comparison) -> None:
-    """Only a ticket that is still needed is missed: its incident is open, and no command of it is under way."""
+    """Only a ticket that is still needed is missed: an alert of its open incident is active, and no command of it is under way."""
     incident = body["incidents"][name]
-    if "ended" in incident or "parked" in incident or under_way(body, name) is not None:
+    uids = tuple(uid for uid in incident["active"] if uid in seen.alerts)
+    if "ended" in incident or "parked" in incident or not uids or under_way(body, name) is not None:
         return
     shown = incident.get("number") or str(number)
     found.drifts.append(
@@ -220,7 +217,7 @@ def _deleted(body: Body, key: str, name: str, number: int, seen: VendorSide, fou
             drift="MissingTicket",
             key=key,
             organization_id=incident["organization"],
-            uids=tuple(uid for uid in incident["active"] if uid in seen.alerts),
+            uids=uids,
             external_id=name,
             ticket_id=number,
             ticket_number=incident.get("number") or "",
