@@ -8,7 +8,7 @@ import orjson
 import pytest
 
 from schemas.audit import AuditRecord
-from streams.cli.observe import _other_builds
+from streams.cli.audit import _other_builds
 from streams.core import engine, version
 from streams.core.verify import Difference, Verifier
 from streams.core.version import DECISIONS
