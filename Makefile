@@ -4,6 +4,8 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 ARGS   ?=
+# What `make test-long` takes its tests from.
+LONG   ?= tests/long tests/line
 # Test processes side by side, each with a broker of its own.
 JOBS   ?= 2
 # Chosen so that together they draw as many kinds of fault as five can.
@@ -34,7 +36,7 @@ test: $(STAMP)
 
 # -s: a long run says what it measured.
 test-long: $(STAMP)
-	@$(BIN)/python -m pytest tests/long -m long -s $(ARGS)
+	@$(BIN)/python -m pytest $(LONG) -m long -s $(ARGS)
 
 check: $(STAMP)
 	@$(BIN)/ruff format --check .

@@ -30,7 +30,13 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
         report.sections.append(("lockstep up", "\n".join(system.log_lines()[-60:])))
 
 
+#: Proofs that take minutes together, since they wait for what takes its time: `make test-long` runs them, `make test` leaves them out.
+LONG = ("test_export", "test_privacy", "test_reconcile", "test_shadow", "test_storms")
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "tests/line/" in item.nodeid:
             item.add_marker(pytest.mark.kafka)
+            if item.path.stem in LONG:
+                item.add_marker(pytest.mark.long)
