@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from schemas.drift import DriftObserved
+from schemas.envelope import rfc3339
 from schemas.facts import ParkedDismissed, Selection
 from streams.core.drift.compare import compare
 from streams.core.drift.findings import Drift, Tell, told
@@ -128,6 +129,22 @@ def test_a_ticket_that_a_technician_reopened_is_explained() -> None:
     scene = over().when(ticket(START + 2 * HOUR))
     again = open_ticket(lastActivityDate="2026-11-24T05:00:00Z")
     assert explained(log_of(scene), seen(tickets=(again,))) == {"ticket": "ReopenedByTechnician"}
+
+
+def test_a_ticket_that_a_technician_reopened_right_after_our_completion_is_explained() -> None:
+    """Too soon for the agent, which takes it for a late sight of the open ticket; nobody has seen it complete."""
+    scene = ticketed().when(reset()).settle("CompleteTicket")
+    at = scene.now + 20_000
+    scene.later(20_000).when(ticket(at))
+    again = open_ticket(lastActivityDate=rfc3339(at))
+    assert explained(log_of(scene), seen(tickets=(again,))) == {"ticket": "ReopenedByTechnician"}
+
+
+def test_a_ticket_that_is_open_again_without_a_trace_after_our_completion_is_a_missed_close() -> None:
+    scene = ticketed().when(reset()).settle("CompleteTicket")
+    untouched = open_ticket(lastActivityDate=rfc3339(scene.now))
+    drift = one(compare(log_of(scene), seen(tickets=(untouched,))))
+    assert (drift.drift, drift.ticket_id) == ("MissedClose", 5001)
 
 
 def test_an_alert_whose_reset_waits_is_explained() -> None:

@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -409,9 +409,10 @@ class System:
         """A technician completes a ticket."""
         self.psa.ask("POST", f"tickets/{ticket['id']}/complete", **more)
 
-    def doubled(self) -> int:
-        """Tickets beyond the first of each external id."""
-        return sum(count - 1 for count in Counter(ticket["externalID"] for ticket in self.tickets()).values())
+    def doubled(self, beyond: Collection[int] = ()) -> int:
+        """Tickets beyond the first of each external id; of those that are not ``beyond`` (ids)."""
+        ids = Counter(ticket["externalID"] for ticket in self.tickets() if ticket["id"] not in beyond)
+        return sum(count - 1 for count in ids.values())
 
     # --- both
 

@@ -27,6 +27,11 @@ def follower(system: System, folder: Path) -> subprocess.Popen[bytes]:
     )
 
 
+def _completed(folder: Path, ticket_id: int) -> bool:
+    rows = rows_of(folder, "tickets")
+    return any((row["event"], row["ticket_id"]) == ("completed", ticket_id) for row in rows)
+
+
 def test_an_export_that_is_killed_while_it_follows_holds_every_row_once(system: System) -> None:
     folder, at_once = system.folder / "export", system.folder / "export-at-once"
     uids = []
@@ -43,7 +48,7 @@ def test_an_export_that_is_killed_while_it_follows_holds_every_row_once(system: 
     system.clear(uids[0])
     system.completed(tickets[0])
     process = follower(system, folder)
-    until("it tells the completion", lambda: any(row["event"] == "completed" for row in rows_of(folder, "tickets")))
+    until("it tells the completion", lambda: _completed(folder, tickets[0]["id"]))
     process.send_signal(signal.SIGTERM)
     assert process.wait(20) == 0
     system.silence(2)

@@ -80,7 +80,13 @@ raise SystemExit(main.run_command_line(["count"]))
 def test_an_interruption_is_one_line_and_leaves_no_process() -> None:
     """A terminal sends Ctrl-C to every process of the verb, to those that only just start as well."""
     verb = subprocess.Popen(
-        [sys.executable, "-c", VERB], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+        [sys.executable, "-c", VERB],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        # What a shell starts in the background ignores Ctrl-C, and so would this.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     assert verb.stdout is not None
     # The first count comes before the other processes have begun.
