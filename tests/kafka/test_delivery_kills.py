@@ -35,6 +35,7 @@ async def test_a_kill_before_inside_or_after_a_transaction_changes_nothing(
 POINTS = ("before_transaction", "inside_transaction", "after_commit_before_memory")
 
 
+@pytest.mark.faults
 async def test_two_workers_survive_random_kills(broker: EmbeddedBroker, topic_prefix: str, tmp_path: Path) -> None:
     chance = random.Random(3)
     async with counting_run(broker.bootstrap_servers, topic_prefix, tmp_path) as run:

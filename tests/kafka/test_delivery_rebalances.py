@@ -61,6 +61,7 @@ async def test_four_workers_hold_the_same_numbers_of_all_topics(
     assert [worker.exit_code for worker in workers[2:]] != [70, 70]
 
 
+@pytest.mark.faults
 async def test_a_fetch_that_outlasts_a_rebalance_leaves_nothing_behind(
     broker: EmbeddedBroker, topic_prefix: str, tmp_path: Path
 ) -> None:

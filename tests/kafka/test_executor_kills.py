@@ -90,6 +90,7 @@ async def test_where_the_broker_lost_every_attempt_nothing_is_made_that_the_vend
     assert any(fact.how == "FoundByLookUp" for fact in settled.values()), last.tail()
 
 
+@pytest.mark.faults
 async def test_killed_at_random_under_load_each_effect_happens_once(run: Run) -> None:
     seed = random.Random(20)
     await run.fault("delay_after_commit", match={"path": "/Tickets$"}, params={"seconds": 0.03}, count=-1)

@@ -23,6 +23,7 @@ def alone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
         running.close()
 
 
+@pytest.mark.long
 def test_one_worker_becomes_two_and_one_again_in_a_burst(alone: System) -> None:
     burst = Burst(alone, 4, "WINDOWS_WORKSTATION")
     assert _shared(alone, 1)
