@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+import signal
 from pathlib import Path
 
 import click
 
 from streams.cli.base import FAILED, FINDING, Failure, actor, common, run, say, say_error, say_json, settings_of
 from streams.clock import clock_of
+from streams.health import connections, told
 from streams.log import KafkaLog
 from streams.mode import mode_of
-from streams.operations import switches
+from streams.operations import pause_told, switches
 from streams.send_test_alert import Sent
 from streams.send_test_alert import send_test_alert as send
 from streams.settings import Settings
@@ -29,7 +32,11 @@ def send_test_alert(config: Path | None, as_json: bool, organization: str, keep:
 
     Exit 2: its rule leaves the ticket open. A rule may match it by source_type: LOCKSTEP_TEST.
     """
-    sent = run(_send(settings_of(config), organization, keep=keep, within=within, quiet=as_json))
+    try:
+        sent = run(_send(settings_of(config), organization, keep=keep, within=within, quiet=as_json))
+    except asyncio.CancelledError:
+        # A SIGTERM took the same way as a Ctrl-C.
+        raise KeyboardInterrupt from None
     if as_json:
         say_json(sent.document())
     number = sent.story.ticket
@@ -54,6 +61,16 @@ async def _send(settings: Settings, organization: str, *, keep: bool, within: fl
         raise Failure(
             "this is a shadow, which opens no ticket: a test alert would get nowhere; send one after the switch"
         )
+    closed = await pause_told(options, "autotask")
+    connection = (await connections(options))["autotask"]
+    if closed is None and not connection.open:
+        closed = told(connection)
+    if closed is not None:
+        raise Failure(f"{closed}: a test alert would only wait; none was sent")
+    task = asyncio.current_task()
+    if task is not None:
+        # What was sent is taken back then too: a ticket that nobody waits for would stay open.
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     async with clock_of() as clock, KafkaLog(options, now=clock.now) as log:
         return await send(
             options,

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -144,3 +147,48 @@ def test_a_test_alert_for_an_organization_that_does_not_exist_is_one_line(system
     said = system.lockstep("send-test-alert", "--organization", "No Such Customer")
     assert said.code == 1
     assert said.err.startswith("lockstep: NinjaOne has no organization 'No Such Customer'; ")
+
+
+def test_a_test_alert_is_not_sent_while_it_would_only_wait(system: System) -> None:
+    organization = str(organization_of(system, system.fleet()[0]))
+    assert system.lockstep("pause", "autotask", "--reason", "patch night").code == 0
+    try:
+        said = system.lockstep("send-test-alert", "--organization", organization)
+        assert said.code == 1
+        assert "Autotask is paused by" in said.err
+        assert "none was sent" in said.err
+    finally:
+        assert system.lockstep("resume", "autotask").code == 0
+
+
+def test_a_test_alert_whose_sender_is_terminated_is_taken_back(system: System) -> None:
+    policy = system.policy()
+    policy["rules"].insert(
+        0, {"name": "slow", "when": {"source_type": ["LOCKSTEP_TEST"]}, "lifecycle": {"hold": "60s"}}
+    )
+    system.publish(policy)
+    organization = str(organization_of(system, system.fleet()[0]))
+    there = {ticket["id"] for ticket in system.tickets()}
+    sender = subprocess.Popen(
+        [
+            sys.executable,
+            "-m",
+            "streams.main",
+            "send-test-alert",
+            "--organization",
+            organization,
+            "--config",
+            str(system.config),
+        ],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=system.environment,
+    )
+    assert sender.stdout is not None
+    until("it is held", lambda: "Holding" in sender.stdout.readline())  # type: ignore[union-attr]
+    sender.send_signal(signal.SIGTERM)
+    out, err = sender.communicate(timeout=60)
+    assert (sender.returncode, "interrupted" in err) == (130, True), (out, err)
+    assert "alert.gone" in out
+    assert {ticket["id"] for ticket in system.tickets()} == there
