@@ -142,6 +142,8 @@ class Checkpointer:
         self._options = options
         self._kafka = kafka
         self._now = now
+        #: When it is looked next whether one is due (epoch ms): as long as the last one is young there is nothing to read.
+        self._due = 0
 
     async def run(self) -> None:
         """Look again and again."""
@@ -156,9 +158,13 @@ class Checkpointer:
     async def look(self, write: Callable[[int], Awaitable[int]]) -> None:
         """Write one if the last is a day old. The day begins with the first look: until then nothing can have been lost."""
         now = self._now()
+        if now < self._due:
+            return
         last = (await self._kafka.remembered(CURSORS)).get(CURSOR)
         if last is not None and now - int(last) < DAY_MS:
+            self._due = int(last) + DAY_MS
             return
         if last is not None:
             log.info("checkpoint of %d documents", await write(now))
         await self._kafka.remember(CURSORS, CURSOR, str(now).encode())
+        self._due = now + DAY_MS

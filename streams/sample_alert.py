@@ -16,10 +16,9 @@ import orjson
 from schemas.audit import AuditRecord
 from schemas.facts import AlertGone, AlertObserved, CommandSettled, Subject, TicketObserved
 from schemas.identity import derived_id, organization_key
+from streams.core.policy.vocabulary import TEST_ALERT
 from streams.explaining import Happening, happening_of
 
-#: What a rule may match it by (``when: {source_type: [LOCKSTEP_TEST]}``).
-SOURCE_TYPE = "LOCKSTEP_TEST"
 MESSAGE = "Lockstep test alert, please ignore"
 
 _CREATE, _COMPLETE, _RESET = "create-ticket", "complete-ticket", "reset-alert"
@@ -37,7 +36,7 @@ def sample_alert(organization_id: int, name: str, *, at: int, by: str) -> AlertO
         # A title that begins with the device's name then has a word there; the key stays the organization's.
         subject=Subject(organization_id=organization_id, organization_name=name, device_name="Test"),
         raised_at=at,
-        source_type=SOURCE_TYPE,
+        source_type=TEST_ALERT,
         source_name="Lockstep test",
         # Two runs must not be one condition: the second would become a note on the first one's ticket.
         alert_subject=uid,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -129,6 +129,13 @@ async def send_test_alert(
     return sent
 
 
+async def held_back(options: KafkaOptions, *, working: Collection[str] = ("Healthy",)) -> str:
+    """Why no ticket is opened: Autotask is paused, or in none of the ``working`` states; empty where it is. Raises ``ReadError``."""
+    paused = await pause_told(options, "autotask")
+    connection = (await connections(options))["autotask"]
+    return paused or ("" if connection.state in working else told(connection))
+
+
 def _has_ended(story: Story) -> bool:
     return story.stage in ("over", "stopped") or bool(story.left_open)
 
@@ -222,7 +229,10 @@ class _Run:
             return f"nothing was decided within {within:g} s: does a worker run, and keep up? 'lockstep status' says"
         if story.waiting:
             commands = ", ".join(sorted(set(story.waiting.values())))
-            closed = await self._closed() or "the executor has not made the call yet; 'lockstep status' says what waits"
+            closed = (
+                await held_back(self.options)
+                or "the executor has not made the call yet; 'lockstep status' says what waits"
+            )
             return f"{commands} waits, {within:g} s after it was asked for: {closed}"
         if story.stage == "held":
             return f"its rule '{story.rule}' holds alerts back for longer than {within:g} s ({story.why}); see --within"
@@ -230,8 +240,3 @@ class _Run:
             f"its ticket {story.ticket} is not completed within {within:g} s: its rule '{story.rule}' may let it "
             "settle first; see --within"
         )
-
-    async def _closed(self) -> str:
-        connection = (await connections(self.options))["autotask"]
-        standing = "" if connection.state == "Healthy" else told(connection)
-        return await pause_told(self.options, "autotask") or standing

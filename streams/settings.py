@@ -245,6 +245,11 @@ SECRETS: tuple[tuple[str, ...], ...] = (
 )
 
 
+def config_path(config: Path | None, environment: Mapping[str, str]) -> Path:
+    """Which file is read: the one given, else that of ``LOCKSTEP_CONFIG``, else ``lockstep.yaml`` in the current folder."""
+    return config or Path(environment.get("LOCKSTEP_CONFIG") or CONFIG_NAME)
+
+
 def load_settings(
     config: Path | None = None, environment: Mapping[str, str] | None = None, *, must_exist: bool = False
 ) -> Settings:
@@ -254,9 +259,8 @@ def load_settings(
     value that does not fit or a secret in the YAML file.
     """
     environment = os.environ if environment is None else environment
-    chosen = environment.get("LOCKSTEP_CONFIG", "")
-    named = config is not None or bool(chosen)
-    path = config or Path(chosen or CONFIG_NAME)
+    named = config is not None or bool(environment.get("LOCKSTEP_CONFIG"))
+    path = config_path(config, environment)
     document: dict[str, Any] = {}
     if path.is_file():
         document = _read_yaml(path)

@@ -207,7 +207,7 @@ async def _lag(
         if topic.transactional and 0 < found[group] <= COUNTED:
             partitions = [partition for _, partition in behind]
             records = read_all(options, topic.name, partitions=partitions, start=behind)
-            found[group] = len([record async for record in records])
+            found[group] = sum([1 async for _ in records])
     return found
 
 

@@ -74,8 +74,8 @@ class AlertBook:
         self._active: dict[str, ActiveAlert] = {}
         self._ended: OrderedDict[str, Ended] = OrderedDict()
         self._changed: set[int] = set()
-        #: Whether any alert was ever seen to name a ticket of another integration, by this process or one before it.
-        self.names_tickets = False
+        #: Whether alerts name tickets of another integration: one did since this process began, or was active then and had.
+        self.sees_tickets = False
 
     def __len__(self) -> int:
         return len(self._active)
@@ -88,7 +88,7 @@ class AlertBook:
                     # What a webhook told since this process started is newer.
                     if self.is_news(uid):
                         alert = self._active[uid] = _unpacked(uid, row)
-                        self.names_tickets |= bool(alert.psa_ticket_id)
+                        self.sees_tickets |= bool(alert.psa_ticket_id)
 
     async def flush(self, log: Log) -> None:
         """Remember what changed. What changes meanwhile is remembered the next time."""
@@ -144,7 +144,7 @@ class AlertBook:
 
     def names_ticket(self, uid: str, psa_ticket_id: str) -> None:
         """It was told which ticket of NinjaOne's own integration an active alert has."""
-        self.names_tickets = True
+        self.sees_tickets = True
         known = self._active.get(uid)
         if known is not None and known.psa_ticket_id != psa_ticket_id:
             self._put(replace(known, psa_ticket_id=psa_ticket_id))

@@ -192,7 +192,7 @@ class AlertPoller:
         """Whether the list is to be read before these are published, since it alone names tickets of another integration."""
         raised = [milliseconds(row.activity_time) or 0 for row in rows if meaning(row) is Meaning.TRIGGERED]
         now = max(self._now(), self._read_until)
-        return bool(raised) and (self._book.names_tickets or now - min(raised) > _LATE_MS)
+        return bool(raised) and (self._book.sees_tickets or now - min(raised) > _LATE_MS)
 
     async def _list(self, failures: list[CallFailed]) -> Listing[AlertRow] | None:
         """The active alerts, ``None`` when they cannot be had: the activities go out all the same."""

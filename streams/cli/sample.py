@@ -10,11 +10,10 @@ import click
 
 from streams.cli.base import FAILED, FINDING, Failure, actor, common, run, say, say_error, say_json, settings_of
 from streams.clock import clock_of
-from streams.health import connections, told
 from streams.log import KafkaLog
 from streams.mode import mode_of
-from streams.operations import pause_told, switches
-from streams.send_test_alert import Sent
+from streams.operations import switches
+from streams.send_test_alert import Sent, held_back
 from streams.send_test_alert import send_test_alert as send
 from streams.settings import Settings
 from streams.wiring import kafka_options
@@ -61,11 +60,8 @@ async def _send(settings: Settings, organization: str, *, keep: bool, within: fl
         raise Failure(
             "this is a shadow, which opens no ticket: a test alert would get nowhere; send one after the switch"
         )
-    closed = await pause_told(options, "autotask")
-    connection = (await connections(options))["autotask"]
-    if closed is None and not connection.open:
-        closed = told(connection)
-    if closed is not None:
+    closed = await held_back(options, working=("Healthy", "Degraded"))
+    if closed:
         raise Failure(f"{closed}: a test alert would only wait; none was sent")
     task = asyncio.current_task()
     if task is not None:

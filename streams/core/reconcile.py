@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from schemas.commands import WithdrawCommand
+from schemas.commands import CompleteTicket, WithdrawCommand
 from schemas.facts import AlertFact
 from streams.core.alerts import Alert, extent, restored
 from streams.core.context import Context
@@ -178,22 +178,26 @@ def _settle_debt(draft: Draft, context: Context, external_id: str, incident: Inc
 
 
 def _complete(draft: Draft, context: Context, external_id: str, incident: Incident, ordinal: int) -> None:
-    fact = speaker_of(incident)
-    rule = rule_of(draft, context, fact)
+    rule = rule_of(draft, context, speaker_of(incident))
     if rule.close_if == "never":
         return leave_open(draft, context, external_id, NEVER_COMPLETED)
     if rule.close_if == "untouched" and "touched" in incident:
         return leave_open(draft, context, external_id, TOUCHED)
-    command = complete_ticket(
+    command = completion(draft, external_id, incident, rule)
+    return send(draft, command, external_id, ordinal=ordinal, covers=incident.get("open_seen", 0))
+
+
+def completion(draft: Draft, external_id: str, incident: Incident, rule: Rule) -> CompleteTicket:
+    """The command that completes an incident's ticket, in the words of its rule."""
+    return complete_ticket(
         key=draft.key,
         external_id=external_id,
         ticket_id=incident["ticket"],
         organization_id=incident["organization"],
         rule=rule,
-        fact=fact,
+        fact=speaker_of(incident),
         repeats=incident.get("repeats", 0),
     )
-    return send(draft, command, external_id, ordinal=ordinal, covers=incident.get("open_seen", 0))
 
 
 def leave_open(draft: Draft, context: Context, external_id: str, why: str) -> None:

@@ -133,25 +133,16 @@ class Verifier:
         self.records += 1
         self.passed += 1
         self.commands += len(record.commands)
-        key = record.key.encode()
-        _, chain = documents.read(self.state.get(key))
         for field, recorded, expected in (
             ("agent", record.agent, self.agent),
-            ("count", record.count, chain.length + 1),
-            ("previous", record.previous, chain.head),
             ("hash", record.hash, record.chained()),
         ):
             if recorded != expected:
-                return self._difference(record, field, str(recorded), str(expected))
-        if not self._in_order(record.fact):
-            after = f"after offset {self._offsets[record.fact.topic]}"
-            return self._difference(record, "order", f"offset {record.fact.offset}", after)
-        self.state[key] = fold(record, self.state.get(key))
-        body, _ = documents.read(self.state[key])
-        if documents.digest(documents.body_bytes(body)) != record.state:
-            return self._difference(record, "state", record.state, "what the changes lead to")
-        self._remember(record.fact)
-        return None
+                return self._difference(record, field, recorded, expected)
+        found = self._follow(record)
+        if found is None:
+            self._remember(record.fact)
+        return found
 
     def feed(self, record: AuditRecord) -> Difference | None:
         """The next record. Returns the first difference in it, if there is one."""
@@ -185,8 +176,7 @@ class Verifier:
             if found is not None:
                 return found
         if not self._in_order(record.fact):
-            after = f"after offset {self._offsets[record.fact.topic]}"
-            return self._difference(record, "order", f"offset {record.fact.offset}", after)
+            return self._out_of_order(record)
         step = self._expected.popleft()
         # In the usual case one comparison of bytes says it all.
         parts = _parts(record, step.record) if record.to_json() != step.value else []
@@ -198,7 +188,17 @@ class Verifier:
 
     def _of_another_build(self, record: AuditRecord, version: int) -> Difference | None:
         """A record that another version decided: its link, and the state that it led to."""
-        chain = documents.read(self.state.get(record.key.encode()))[1]
+        # Before the state follows it: what this build would decide depends on the one that led there.
+        self._would_decide(record, version)
+        found = self._follow(record)
+        if found is None:
+            self.others[version] += 1
+        return found
+
+    def _follow(self, record: AuditRecord) -> Difference | None:
+        """A record as it was decided: its place in the chain and in its topic, and the state that its changes lead to."""
+        key = record.key.encode()
+        chain = documents.read(self.state.get(key))[1]
         for name, recorded, follows in (
             ("count", record.count, chain.length + 1),
             ("previous", record.previous, chain.head),
@@ -206,15 +206,12 @@ class Verifier:
             if recorded != follows:
                 return self._difference(record, name, str(recorded), str(follows))
         if not self._in_order(record.fact):
-            after = f"after offset {self._offsets[record.fact.topic]}"
-            return self._difference(record, "order", f"offset {record.fact.offset}", after)
-        self._would_decide(record, version)
-        document = fold(record, self.state.get(record.key.encode()))
+            return self._out_of_order(record)
+        document = fold(record, self.state.get(key))
         state = documents.digest(documents.body_bytes(documents.read(document)[0]))
         if state != record.state:
             return self._difference(record, "state", record.state, state)
-        self.state[record.key.encode()] = document
-        self.others[version] += 1
+        self.state[key] = document
         return None
 
     def _would_decide(self, record: AuditRecord, version: int) -> None:
@@ -239,6 +236,10 @@ class Verifier:
         """Whether a fact follows those of its topic before it; one that concerns many keys stands in a record of each."""
         known = self._offsets.get(fact.topic, -1)
         return fact.offset > known or (self._last is not None and same_place(fact, self._last))
+
+    def _out_of_order(self, record: AuditRecord) -> Difference:
+        after = f"after offset {self._offsets[record.fact.topic]}"
+        return self._difference(record, "order", f"offset {record.fact.offset}", after)
 
     def _remember(self, fact: AuditedFact) -> None:
         self._last = fact

@@ -6,11 +6,9 @@ import asyncio
 import ssl
 from collections.abc import AsyncIterator, Mapping, Sequence
 
-from schemas.topics import COMMAND_TOPICS
 from streams.doctor.kafka_version import ask
 from streams.doctor.look import Line, listed, ok, unseen, warning, wrong
 from streams.kafka_options import KafkaOptions
-from streams.readers import end_offsets, read_all
 from streams.settings import Settings
 from streams.topics import Finding, TopicsError, describe, examine
 from streams.wiring import topic_settings
@@ -80,20 +78,7 @@ def _topics(missing: Sequence[str], findings: Sequence[Finding]) -> list[Line]:
 
 async def _lag(options: KafkaOptions) -> dict[tuple[str, str], int]:
     """By topic and group, where it is more than none. Raises ``TopicsError``, ``ReadError``."""
-    told = {(t.topic, group): lag for t in await describe(options) for group, lag in t.lag.items() if lag}
-    # Behind the last command there is the mark of its transaction, which is an offset and nothing to read.
-    counted = {
-        (topic, group): await _records(options, topic, lag) if topic in COMMAND_TOPICS and lag < MUCH else lag
-        for (topic, group), lag in told.items()
-    }
-    return {place: lag for place, lag in counted.items() if lag}
-
-
-async def _records(options: KafkaOptions, topic: str, last: int) -> int:
-    """How many records stand at the last so many offsets of a topic with one partition."""
-    ends = await end_offsets(options, topic, isolation="read_uncommitted")
-    start = {place: max(0, end - last) for place, end in ends.items()}
-    return sum([1 async for _ in read_all(options, topic, start=start)])
+    return {(t.topic, group): lag for t in await describe(options) for group, lag in t.lag.items() if lag}
 
 
 def lagging(first: Mapping[tuple[str, str], int], second: Mapping[tuple[str, str], int]) -> list[Line]:

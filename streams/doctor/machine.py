@@ -17,7 +17,7 @@ from streams.clock import VARIABLE
 from streams.doctor.look import Line, ok, unseen, warning, wrong
 from streams.kafka_runtime import BrokerError, find_java
 from streams.policy_file import PolicyFileError, read_policy
-from streams.settings import CONFIG_NAME, Settings
+from streams.settings import Settings, config_path
 
 #: Python that the packages are made for (``requires-python``), and the Java that Kafka 4 needs.
 PYTHON, JAVA = (3, 11), 17
@@ -113,7 +113,7 @@ def _clock() -> Line:
 
 
 def _files(settings: Settings, config: Path | None) -> Iterator[Line]:
-    path = config or Path(os.environ.get("LOCKSTEP_CONFIG", CONFIG_NAME))
+    path = config_path(config, os.environ)
     if path.is_file():
         loose = stat.S_IMODE(path.stat().st_mode) & 0o022
         if loose:

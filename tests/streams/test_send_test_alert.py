@@ -14,10 +14,11 @@ from schemas.identity import partition_of
 from streams import operations
 from streams import send_test_alert as module
 from streams.core.connection import Connection
+from streams.core.policy.vocabulary import TEST_ALERT
 from streams.kafka_options import KafkaOptions
 from streams.operations import Pause
 from streams.ports import InputRecord
-from streams.sample_alert import MESSAGE, SOURCE_TYPE, its_end, sample_alert
+from streams.sample_alert import MESSAGE, its_end, sample_alert
 from streams.send_test_alert import Sent, UnknownOrganization, organization_named, send_test_alert
 from tests.core.spec import START, Scene, policy, subject, ticket, triggered
 
@@ -161,7 +162,7 @@ async def test_a_kept_ticket_stays_open_and_its_alert_active(monkeypatch: pytest
 
 
 async def test_a_rule_may_take_it_by_its_source_type(monkeypatch: pytest.MonkeyPatch) -> None:
-    mine = {"name": "tests", "when": {"source_type": [SOURCE_TYPE]}, "ticket": {"queue": "Triage"}}
+    mine = {"name": "tests", "when": {"source_type": [TEST_ALERT]}, "ticket": {"queue": "Triage"}}
     line = Line(monkeypatch, rules=[mine, {"name": "rest", "when": {}}])
     assert (await line.send()).story.rule == "tests"
 

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Set
 from dataclasses import replace
 
+from schemas.autotask import Ticket
 from schemas.drift import DriftObserved
 from schemas.identity import IdentityError, external_id
 from streams.core.alerts import Alert, outlives
 from streams.core.drift.findings import Body, Comparison, Drift, LogSide, SeenAlert, Tell, VendorSide, under_way
 from streams.core.incident import status_of
-
-#: The source type of ``lockstep send-test-alert``, whose alerts NinjaOne never had.
-TEST_ALERT = "LOCKSTEP_TEST"
+from streams.core.policy.vocabulary import TEST_ALERT
 
 
 def compare_alerts(log: LogSide, seen: VendorSide, found: Comparison) -> None:
@@ -87,14 +86,22 @@ def _active(seen: VendorSide, found: Comparison, listed: SeenAlert, body: Body, 
         found.with_ticket.append(listed)
         return None
     found.apart.append(listed)
-    if ticket is None:
-        if number is None or number not in seen.deleted:
-            found.drifts.append(_no_ticket(listed, name))
-            return None
-        # Once for the incident, by the tickets' comparison.
-        return None
-    at = ticket.last_activity_date or 0
-    unseen = at > incident.get("completed_seen", -1) and status_of(incident) != "completed"
+    if ticket is not None:
+        at = ticket.last_activity_date or 0
+        unseen = at > incident.get("completed_seen", -1) and status_of(incident) != "completed"
+        what = f"ticket {ticket.ticket_number} is complete and alert {listed.uid} is still active"
+        tell = Tell("ticket", str(ticket.id)) if unseen else None
+        found.drifts.append(_missed_reset(seen, listed, name, ticket, what, tell))
+    elif number is None or number not in seen.deleted:
+        found.drifts.append(_no_ticket(listed, name))
+    # A deleted one is told once for the incident, by the tickets' comparison.
+    return None
+
+
+def _missed_reset(
+    seen: VendorSide, listed: SeenAlert, name: str, ticket: Ticket, what: str, tell: Tell | None = None
+) -> Drift:
+    """A complete ticket whose alert is active. ``tell``: what mends it; without it the log knows all there is to tell, but the drift."""
     observed = DriftObserved(
         key=listed.key,
         drift="MissedReset",
@@ -105,20 +112,17 @@ def _active(seen: VendorSide, found: Comparison, listed: SeenAlert, body: Body, 
         ticket_number=ticket.ticket_number,
         uid=listed.uid,
     )
-    found.drifts.append(
-        Drift(
-            drift="MissedReset",
-            key=listed.key,
-            organization_id=listed.organization_id,
-            uids=(listed.uid,),
-            external_id=name,
-            ticket_id=ticket.id,
-            ticket_number=ticket.ticket_number,
-            what=f"ticket {ticket.ticket_number} is complete and alert {listed.uid} is still active",
-            repairs=(Tell("ticket", str(ticket.id)) if unseen else observed,),
-        )
+    return Drift(
+        drift="MissedReset",
+        key=listed.key,
+        organization_id=listed.organization_id,
+        uids=(listed.uid,),
+        external_id=name,
+        ticket_id=ticket.id,
+        ticket_number=ticket.ticket_number,
+        what=what,
+        repairs=(tell or observed,),
     )
-    return None
 
 
 def _no_ticket(listed: SeenAlert, name: str) -> Drift:
@@ -145,30 +149,8 @@ def _thought_over(seen: VendorSide, found: Comparison, listed: SeenAlert, body: 
     if fresh or alert["reason"] != "TicketCompleted" or ticket is None or not ticket.is_complete:
         return _missed_open(found, listed, f"the log takes it for over ({alert['reason']})", again=not fresh)
     found.apart.append(listed)
-    found.drifts.append(
-        Drift(
-            drift="MissedReset",
-            key=listed.key,
-            organization_id=listed.organization_id,
-            uids=(listed.uid,),
-            external_id=name,
-            ticket_id=ticket.id,
-            ticket_number=ticket.ticket_number,
-            what=f"ticket {ticket.ticket_number} is complete; alert {listed.uid} was reset, and is active again or still",
-            repairs=(
-                DriftObserved(
-                    key=listed.key,
-                    drift="MissedReset",
-                    observed_at=seen.asked_at,
-                    organization_id=listed.organization_id,
-                    external_id=name,
-                    ticket_id=ticket.id,
-                    ticket_number=ticket.ticket_number,
-                    uid=listed.uid,
-                ),
-            ),
-        )
-    )
+    what = f"ticket {ticket.ticket_number} is complete; alert {listed.uid} was reset, and is active again or still"
+    found.drifts.append(_missed_reset(seen, listed, name, ticket, what))
     return None
 
 

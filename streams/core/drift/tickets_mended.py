@@ -14,27 +14,15 @@ from streams.core.context import Context
 from streams.core.decision import Draft
 from streams.core.incident import Incident, find_command, send, speaker_of
 from streams.core.placing import place
-from streams.core.reconcile import rule_of
-from streams.core.ticketing import complete_ticket, reset_alert
+from streams.core.reconcile import NEVER_COMPLETED, completion, rule_of
+from streams.core.ticketing import reset_alert
 
 MEND = "MendTicket"
 #: Fields of an incident that tell of its ticket; without them it has none.
 _OF_TICKET = (
-    *(
-        "ticket",
-        "number",
-        "open_seen",
-        "completed_seen",
-        "ours",
-        "reopen",
-        "owes",
-        "note",
-        "settling",
-        "left",
-        "left_at",
-    ),
-    *("touched", "by_us", "completed_at", "reopening", "back", "wants", "adopts"),
-)
+    "ticket", "number", "open_seen", "completed_seen", "ours", "reopen", "owes", "note", "settling", "left", "left_at",
+    "touched", "by_us", "completed_at", "reopening", "back", "wants", "adopts",
+)  # fmt: skip
 
 
 def ticket_drift(draft: Draft, context: Context, fact: DriftObserved) -> None:
@@ -101,20 +89,10 @@ def _close(draft: Draft, context: Context, external_id: str, incident: Incident)
         return draft.reason("IncidentIsOpen", external_id)
     if incident["ended"] == "Dismissed":
         return draft.reason("Dismissed", external_id)
-    fact = speaker_of(incident)
-    rule = rule_of(draft, context, fact)
+    rule = rule_of(draft, context, speaker_of(incident))
     if rule.close_if == "never":
-        return draft.reason("NeverCompleted", external_id)
-    command = complete_ticket(
-        key=draft.key,
-        external_id=external_id,
-        ticket_id=incident["ticket"],
-        organization_id=incident["organization"],
-        rule=rule,
-        fact=fact,
-        repeats=incident.get("repeats", 0),
-    )
-    return send(draft, command, external_id, ordinal=1, type=MEND)
+        return draft.reason(NEVER_COMPLETED, external_id)
+    return send(draft, completion(draft, external_id, incident, rule), external_id, ordinal=1, type=MEND)
 
 
 def _reset(draft: Draft, external_id: str, incident: Incident, fact: DriftObserved) -> None:

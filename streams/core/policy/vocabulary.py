@@ -12,6 +12,8 @@ NODE_CLASSES = (
     "MANAGED_DEVICE",
 )  # fmt: skip
 
+#: The source type of ``lockstep send-test-alert``, which NinjaOne does not have.
+TEST_ALERT = "LOCKSTEP_TEST"
 #: Every ``sourceType`` that NinjaOne's API names, in its own spelling (vendor's OpenAPI document of alerts).
 SOURCE_TYPES = (
     "AGENT_OFFLINE",
@@ -45,7 +47,7 @@ SOURCE_TYPES = (
             "MAC_PROCESS_RESOURCE_MEMORY", "MAC_DEAMON", "CUSTOM_FIELD", "PENDING_REBOOT",
         )
     ),
-    "LOCKSTEP_TEST",  # of `send-test-alert`
+    TEST_ALERT,
     "TEAMVIEWER_CONNECTION", "RETRIEVE_AGENT_LOGS", "SCHEDULED_TASK", "GRAVITYZONE_UI_MESSAGE_INSTALLATION_ISSUES",
     "AV_QUARANTINE_THREAT", "AV_RESTORE_THREAT", "AV_DELETE_THREAT", "AV_REMOVE_THREAT", "BITDEFENDER_RESTORE_THREAT",
     "BITDEFENDER_DELETE_THREAT",
