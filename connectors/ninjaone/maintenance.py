@@ -3,7 +3,9 @@
 The sweep and every look at a device tell it, and so does the device inside an alert or a webhook where it shows a
 maintenance (that it shows none says nothing: whether every instance fills it there is unconfirmed). A mode may have begun
 since, and no public source says which activity tells of it. So an alert that is raised on a device whose row is older
-than ``FRESH_MS`` asks once more: one call for all devices that are asked about at a time, at most ``_AT_ONCE``.
+than ``FRESH_MS`` asks once more: one call for all devices that are asked about at a time, at most ``_AT_ONCE``. Devices that had an
+alert lately are asked along with them before their look is too old: a device that fails seldom has only one alert, and what
+waits for a look of its own is the delivery of a webhook, with all that queue behind it.
 
 Budget: no call for a device that was just seen; else one GET per round of the poller, and for webhooks one at a time
 whatever comes in. A look that fails is not repeated for ``FRESH_MS``: the alert goes out by what was known last.
@@ -15,6 +17,7 @@ import asyncio
 import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import islice, takewhile
 
 from connectors.errors import CallFailed
 from connectors.ninjaone.client import NinjaOneClient
@@ -27,6 +30,8 @@ log = logging.getLogger(__name__)
 
 #: How long (ms) a look at a device's maintenance holds good for an alert that is raised.
 FRESH_MS = 10_000
+#: For so long (ms) after an alert a device is asked along with others, once its look is half as old as it may be.
+_ALONG_MS = 60_000
 #: Devices per look: some 3 kB of address, below what servers and proxies take (8 kB).
 _AT_ONCE = 400
 
@@ -77,6 +82,8 @@ class Maintenances:
         self._seen: dict[int, _Seen] = {}
         #: When a device was last asked about, also in vain.
         self._asked: dict[int, int] = {}
+        #: When a device last had an alert, in that order.
+        self._alerted: dict[int, int] = {}
         self._wanted: set[int] = set()
         self._lock = asyncio.Lock()
 
@@ -103,7 +110,11 @@ class Maintenances:
 
         ``quick`` bounds all of it, waiting included, by one call's time.
         """
-        stale = {id_ for id_ in device_ids if id_ is not None and self._is_stale(id_)}
+        devices = {id_ for id_ in device_ids if id_ is not None}
+        for id_ in devices:
+            self._alerted.pop(id_, None)
+            self._alerted[id_] = self._now()
+        stale = {id_ for id_ in devices if self._is_stale(id_)}
         if not stale:
             return
         self._wanted |= stale
@@ -119,6 +130,8 @@ class Maintenances:
     async def _ask(self, device_ids: set[int]) -> None:
         self._wanted.clear()
         stale = sorted(filter(self._is_stale, device_ids))
+        room = -len(stale) % _AT_ONCE
+        stale += list(islice((id_ for id_ in self._alerted_lately() if id_ not in device_ids), room))
         for start in range(0, len(stale), _AT_ONCE):
             some = stale[start : start + _AT_ONCE]
             asked_at = self._now()
@@ -126,8 +139,15 @@ class Maintenances:
             for row in (await self._client.devices(some, timeouts=self._timeouts)).rows:
                 self.take(row, seen_at=asked_at, whole=True)
 
-    def _is_stale(self, device_id: int) -> bool:
-        return self._now() - self._asked.get(device_id, -FRESH_MS) >= FRESH_MS
+    def _alerted_lately(self) -> list[int]:
+        """The devices that had an alert lately and whose look is soon too old."""
+        first = self._now() - _ALONG_MS
+        for id_ in list(takewhile(lambda id_: self._alerted[id_] < first, self._alerted)):
+            del self._alerted[id_]
+        return [id_ for id_ in self._alerted if self._is_stale(id_, FRESH_MS // 2)]
+
+    def _is_stale(self, device_id: int, age: int = FRESH_MS) -> bool:
+        return self._now() - self._asked.get(device_id, -FRESH_MS) >= age
 
 
 def _window(part: MaintenancePart | None, seen_at: int) -> tuple[int, int | None] | None:

@@ -106,6 +106,27 @@ async def test_a_storm_of_pushed_alerts_is_looked_at_together():
         assert len(await looks(made)) <= 3
 
 
+async def test_devices_that_had_an_alert_lately_are_looked_at_along_with_others_before_they_wait_for_it():
+    async with bench(devices=12) as made, started(made) as connector:
+        await made.advance(60)
+        first, new = range(1001, 1005), 1009
+        for device in first:
+            await push(made, connector, await made.lab.alert(deviceId=device, push=False), shown=False)
+        assert len(await looks(made)) == len(first)
+        await made.advance(6)
+        await push(made, connector, await made.lab.alert(deviceId=new, push=False), shown=False)
+        await made.advance(6)
+        await maintain(made, 1002)
+        for device in first:
+            uid = await made.lab.alert(deviceId=device, push=False, sourceType="CONDITION_PING")
+            await push(made, connector, uid, shown=False)
+        assert len(await looks(made)) == len(first) + 1
+        await made.advance(70)
+        for device in (1012, 1001):
+            await push(made, connector, await made.lab.alert(deviceId=device, push=False), shown=False)
+        assert len(await looks(made)) == len(first) + 3, "after a minute without an alert nobody asks about a device"
+
+
 async def test_a_look_that_fails_holds_no_alert_up_and_is_not_repeated_at_once():
     async with bench() as made, started(made) as connector:
         await connector.poller.poll()
