@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import os
 import signal
 from collections.abc import Callable, Coroutine, Iterable, Iterator
@@ -18,6 +19,10 @@ Tell = Callable[[int], None]
 
 #: Below so many records the work is done before other processes have started (about 0.7 s for each).
 FEW = 50_000
+#: When the collector of cycles looks, in a process that only goes through records. They make hundreds of short-lived objects
+#: each and no cycles: at Python's defaults it went through all modules again and again for nothing, a quarter of the time
+#: (193 us per record verified before, 134 after; best of four, 1 December 2026). 50,000 young objects are some 10 MB.
+_COLLECT = (50_000, 20, 100)
 #: How often the count of the others is looked at, in seconds.
 _LOOK_S = 0.2
 
@@ -94,6 +99,9 @@ def _share(counted: Synchronized[int]) -> None:
 
 
 def _there(job: Job[T], partition: int) -> T:
+    # Here, since the job has brought its modules with it.
+    gc.freeze()
+    gc.set_threshold(*_COLLECT)
     told = 0
 
     def tell(count: int) -> None:
