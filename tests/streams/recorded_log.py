@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import AsyncIterator, Iterable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +55,12 @@ class RecordedLog:
 def evidence() -> Evidence:
     """The recorded run."""
     return kept(HEALTHY)
+
+
+def month() -> str:
+    """The month in which the run was recorded, as ``2026-11``."""
+    first = orjson.loads(evidence().topics[AUDIT][0].value or b"")["recorded_at"]
+    return datetime.fromtimestamp(first / 1000, tz=UTC).strftime("%Y-%m")
 
 
 def recorded() -> RecordedLog:

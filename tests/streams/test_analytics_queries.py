@@ -32,7 +32,7 @@ from tests.core.spec import (
     subject,
     triggered,
 )
-from tests.streams.recorded_log import RecordedLog, audit_of, evidence, exported, recorded
+from tests.streams.recorded_log import RecordedLog, audit_of, evidence, exported, month, recorded
 
 QUERIES = Path(__file__).resolve().parents[2] / "docs" / "analytics"
 Row = dict[str, Any]
@@ -203,7 +203,7 @@ def test_devices_per_month_are_the_active_items_of_each_company_with_their_proof
     rows = asked(folder, "devices_per_month")
     assert {row["company_id"]: row["devices_at_end"] for row in rows} == items
     for row in rows:
-        assert row["month"] == "2026-11"
+        assert row["month"] == month()
         assert len(row["proof"]) == row["devices"] == row["devices_at_end"]
         for proof in row["proof"]:
             [decided] = [d for d in reading.decided if f"{d.agent}/{d.key}/{d.document['count']}" == proof]
