@@ -60,7 +60,9 @@ class CountingStage:
     audit_topic: str
     command_topic: str
 
-    def decide(self, partition: int, records: Sequence[InputRecord], state: Mapping[bytes, bytes]) -> SliceResult:
+    def decide(
+        self, partition: int, records: Sequence[InputRecord], state: Mapping[bytes, bytes], decided: int = 0
+    ) -> SliceResult:
         outputs: list[OutputRecord] = []
         changed: dict[bytes, bytes | None] = {}
         for record in records:
@@ -82,6 +84,9 @@ class CountingStage:
             if commands(fact):
                 outputs.append(OutputRecord(self.command_topic, 0, record.key, derived_id("command", fact.id).encode()))
         return SliceResult(outputs=outputs, states=changed)
+
+    def decisions(self, state: bytes) -> int:
+        return 0
 
     def timers(self, key: bytes, state: bytes) -> Sequence[Due]:
         return ()

@@ -9,7 +9,7 @@ nobody's promise, and a reset that is seen before its alert is much less work, s
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 import orjson
@@ -81,14 +81,19 @@ class PrefixedStage:
     context: bytes
     stage: AgentStage
 
-    def decide(self, partition: int, records: Sequence[InputRecord], state: Mapping[bytes, bytes]) -> SliceResult:
-        result = self.stage.decide(partition, records, _InContext(state, self.context))
+    def decide(
+        self, partition: int, records: Sequence[InputRecord], state: Mapping[bytes, bytes], decided: int = 0
+    ) -> SliceResult:
+        result = self.stage.decide(partition, records, _InContext(state, self.context), decided)
         prefix = self.own_prefix
         outputs = [OutputRecord(prefix + out[0], *out[1:]) for out in result.outputs]
-        return SliceResult(outputs=outputs, states=result.states, timers=result.timers, unreadable=result.unreadable)
+        return replace(result, outputs=outputs)
 
     def timers(self, key: bytes, state: bytes) -> Sequence[Due]:
         return self.stage.timers(key, state)
+
+    def decisions(self, state: bytes) -> int:
+        return self.stage.decisions(state)
 
 
 @dataclass

@@ -57,6 +57,7 @@ class Log:
     def __init__(self) -> None:
         self.stage = AgentStage("incidents")
         self.states: list[dict[bytes, bytes]] = [{} for _ in range(PARTITIONS)]
+        self._decided = [0] * PARTITIONS
         self._offsets: dict[tuple[str, int], int] = {}
 
     def decided(self, topic: str, partition: int, envelope: Envelope, fact: Fact) -> list[OutputRecord]:
@@ -65,7 +66,8 @@ class Log:
         offset = self._offsets[place] = self._offsets.get(place, -1) + 1
         value, headers = fact.to_json(), envelope.to_headers()
         record = InputRecord(topic, partition, offset, envelope.key.encode(), value, headers, envelope.recorded)
-        result = self.stage.decide(partition, [record], self.states[partition])
+        result = self.stage.decide(partition, [record], self.states[partition], self._decided[partition])
+        self._decided[partition] += result.decisions
         for key, document in result.states.items():
             assert document is not None
             self.states[partition][key] = document

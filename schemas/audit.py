@@ -35,6 +35,8 @@ class AuditedCommand(Model):
 class AuditRecord(Model):
     """One decision. ``count`` numbers the chain of (agent, key) from 1; ``previous`` and ``hash`` are its links.
 
+    ``sequence`` numbers all decisions of the agent in the partition from 1, whatever their key, so that records of different keys
+    cannot change places unseen either; records from before it was written have none.
     ``revision`` is the policy revision that decided (0 before the first was published), ``decisions`` the version of the core
     that did (``streams.core.version``); records from before it was named have none, and are written as they were. ``decision`` is what the core
     returned: changes, dispositions and reasons. ``state`` is the digest of the key's state document after it.
@@ -43,6 +45,7 @@ class AuditRecord(Model):
     agent: str
     key: str
     count: int
+    sequence: int | None = Field(default=None, exclude_if=lambda value: value is None)
     previous: str
     hash: str
     revision: int

@@ -44,20 +44,21 @@ class SliceResult:
 
     ``states`` holds the changed state documents (``None`` deletes one); ``timers`` the complete set of pending
     timers of each changed key (empty: none any more). ``unreadable`` says why for every record, by topic and offset,
-    that became a dead letter among the outputs.
+    that became a dead letter among the outputs. ``decisions`` is how many decisions were made.
     """
 
     outputs: Sequence[OutputRecord]
     states: Mapping[bytes, bytes | None]
     timers: Mapping[bytes, Sequence[Due]] = field(default_factory=dict)
     unreadable: Mapping[tuple[str, int], str] = field(default_factory=dict)
+    decisions: int = 0
 
 
 class Stage(Protocol):
     """An agent's work, as the delivery module drives it. Pure apart from what it is given; must never do I/O.
 
     ``decide`` gets consecutive records of one partition number (of any of ``topics``) and the partition's committed
-    state documents by key; it never raises for a bad record (that becomes a dead letter among the outputs). An
+    state documents by key, and how many decisions led to them in all; it never raises for a bad record (that becomes a dead letter among the outputs). An
     exception from it is a programming error and ends the process (exit 70), so that nothing is skipped.
     """
 
@@ -65,7 +66,13 @@ class Stage(Protocol):
     topics: tuple[str, ...]
     state_topic: str
 
-    def decide(self, partition: int, records: Sequence[InputRecord], state: Mapping[bytes, bytes]) -> SliceResult: ...
+    def decide(
+        self, partition: int, records: Sequence[InputRecord], state: Mapping[bytes, bytes], decided: int = 0
+    ) -> SliceResult: ...
+
+    def decisions(self, state: bytes) -> int:
+        """How many decisions led to a state document, for a partition that was just loaded."""
+        ...
 
     def timers(self, key: bytes, state: bytes) -> Sequence[Due]:
         """The pending timers of a state document, for a partition that was just loaded."""

@@ -10,6 +10,7 @@ from schemas.events import decode_fact
 from schemas.topics import AGENT_INPUTS, AGENT_STATE, AUDIT, DEAD_LETTERS, FOR_TOPIC, HANDOFFS
 from streams.core import engine
 from streams.core.decision import Told
+from streams.core.documents import length_of
 from streams.dead_letters import dead_letter_headers
 from streams.ports import Due, InputRecord, OutputRecord, SliceResult
 
@@ -27,8 +28,14 @@ class AgentStage:
         self.topics = AGENT_INPUTS[agent]
         self.state_topic = AGENT_STATE[agent]
 
-    def decide(self, partition: int, records: Sequence[InputRecord], state: Mapping[bytes, bytes]) -> SliceResult:
-        """Decide consecutive records of one partition; later ones see what earlier ones changed."""
+    def decide(
+        self, partition: int, records: Sequence[InputRecord], state: Mapping[bytes, bytes], decided: int = 0
+    ) -> SliceResult:
+        """Decide consecutive records of one partition; later ones see what earlier ones changed.
+
+        ``decided`` is how many decisions led to ``state``: the audit records are numbered from there.
+        """
+        before = decided
         view = _Overlay(state)
         outputs: list[OutputRecord] = []
         timers: dict[bytes, Sequence[Due]] = {}
@@ -47,7 +54,8 @@ class AgentStage:
                 outputs.append(dead_letter(record, stage=self.name, error=error))
                 unreadable[record.topic, record.offset] = str(error)
                 continue
-            for step in engine.decide(self.name, event, fact, view):
+            for step in engine.decide(self.name, event, fact, view, sequence=decided + 1):
+                decided += 1
                 key = step.key.encode()
                 outputs.append(OutputRecord(AUDIT, partition, key, step.value))
                 outputs += [
@@ -57,7 +65,17 @@ class AgentStage:
                 outputs += [handoff(told) for told in step.told]
                 view[key] = step.state
                 timers[key] = [Due(timer.at, timer.timer) for timer in step.timers]
-        return SliceResult(outputs=outputs, states=view.changed, timers=timers, unreadable=unreadable)
+        return SliceResult(
+            outputs=outputs,
+            states=view.changed,
+            timers=timers,
+            unreadable=unreadable,
+            decisions=decided - before,
+        )
+
+    def decisions(self, state: bytes) -> int:
+        """How many decisions led to a document."""
+        return length_of(state)
 
     def timers(self, key: bytes, state: bytes) -> Sequence[Due]:
         """The pending timers of a document that was just loaded."""

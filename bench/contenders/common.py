@@ -83,12 +83,14 @@ class _Timed:
 
     def __init__(self, stage: Stage, meter: RateMeter) -> None:
         self.name, self.topics, self.state_topic = stage.name, stage.topics, stage.state_topic
-        self.timers = stage.timers
+        self.timers, self.decisions = stage.timers, stage.decisions
         self._decide, self._begin = stage.decide, meter.begin
 
-    def decide(self, partition: int, records: Sequence[InputRecord], state: Mapping[bytes, bytes]) -> SliceResult:
+    def decide(
+        self, partition: int, records: Sequence[InputRecord], state: Mapping[bytes, bytes], decided: int = 0
+    ) -> SliceResult:
         self._begin()
-        return self._decide(partition, records, state)
+        return self._decide(partition, records, state, decided)
 
 
 def interruption() -> Callable[[str, int], None] | None:

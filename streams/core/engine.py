@@ -153,24 +153,26 @@ def decide(
     state: Mapping[bytes, bytes],
     *,
     decisions: int | None = DECISIONS,
+    sequence: int | None = None,
 ) -> list[Step]:
     """The decisions of an agent about one fact. ``state`` holds the partition's documents by key; it is only read.
 
     ``fact`` is the same event as it was read, for the audit. The steps are in the order in which they must be written.
     ``decisions`` is the version that the records name: another than this build's only where old records are compared.
+    ``sequence`` is the number of the first step's record among all of the agent in the partition; without it they have none.
     """
     if not concerns(agent, event.data):
         return []
     chosen = AGENTS[agent]
     if isinstance(event.data, ControlFact):
-        return _decide_control(chosen, event.envelope, event.data, fact, state, decisions)
+        return _decide_control(chosen, event.envelope, event.data, fact, state, decisions, sequence)
     context = parse_context(state.get(_CONTEXT))
     key = event.envelope.key
     body, chain = documents.read(state.get(key.encode()))
     draft = Draft(agent=agent, key=key, body=body, envelope=event.envelope)
     revision = _revision(context, event.data, body)
     chosen.decide_into(draft, context, event.data)
-    return [_step(draft, chain, revision, fact, chosen.timers_of, decisions)]
+    return [_step(draft, chain, revision, fact, chosen.timers_of, decisions, sequence)]
 
 
 def _revision(context: Context, data: Fact, body: Body) -> int:
@@ -185,12 +187,13 @@ def _decide_control(
     fact: AuditedFact,
     state: Mapping[bytes, bytes],
     decisions: int | None,
+    sequence: int | None,
 ) -> list[Step]:
     body, chain = documents.read(state.get(_CONTEXT))
     draft = Draft(agent=agent.name, key=CONTEXT_KEY, body=body, envelope=envelope)
     decide_context(draft, data)
     before = parse_context(state.get(_CONTEXT))
-    first = _step(draft, chain, before.revision, fact, lambda _: [], decisions)
+    first = _step(draft, chain, before.revision, fact, lambda _: [], decisions, sequence)
     steps = [first]
     if draft.idle:
         return steps
@@ -228,7 +231,8 @@ def _decide_control(
             agent.mapping_changed(draft, context)
             if draft.idle:
                 continue
-        steps.append(_step(draft, chain, revision, fact, agent.timers_of, decisions))
+        number = None if sequence is None else sequence + len(steps)
+        steps.append(_step(draft, chain, revision, fact, agent.timers_of, decisions, number))
     return steps
 
 
@@ -244,6 +248,7 @@ def _step(
     fact: AuditedFact,
     timers_of: Callable[[Body], list[Timer]],
     decisions: int | None,
+    sequence: int | None,
 ) -> Step:
     body = documents.body_bytes(draft.body)
     decision = draft.decision()
@@ -260,6 +265,7 @@ def _step(
         agent=draft.agent,
         key=draft.key,
         chain=chain,
+        sequence=sequence,
         revision=revision if draft.revision is None else draft.revision,
         decisions=decisions,
         recorded_at=draft.now,

@@ -33,6 +33,7 @@ def journal(
     agent: str,
     key: str,
     chain: Chain,
+    sequence: int | None,
     revision: int,
     decisions: int | None,
     recorded_at: int,
@@ -43,13 +44,15 @@ def journal(
 ) -> tuple[bytes, Chain]:
     """The next record of a chain as its JSON, and the chain after it. ``state`` is the digest of the body afterwards.
 
-    ``decisions`` is the version of the core that decided; ``None`` writes the record as it was before there was one.
+    ``sequence`` is the record's number among all of the agent in its partition, ``decisions`` the version of the core that decided;
+    ``None`` writes the record as it was before there was such a field.
     """
     count = chain.length + 1
     record: dict[str, Any] = {
         "agent": agent,
         "key": key,
         "count": count,
+        **({} if sequence is None else {"sequence": sequence}),
         "previous": chain.head,
         "hash": "",
         "revision": revision,

@@ -52,6 +52,11 @@ class Verifier:
     def __init__(self, *, agent: str, state: Mapping[bytes, bytes] | None = None) -> None:
         self.agent = agent
         self.state: dict[bytes, bytes] = dict(state or {})
+        #: How many decisions led to the state, and whether a record was seen that says its number among them.
+        self._decided = sum(map(documents.length_of, self.state.values()))
+        self._numbered = False
+        #: The number of the last record from before the checkpoint.
+        self._linked: int | None = None
         #: What a checkpoint holds of each key's chain, and the last link before it that was seen.
         self._began = {key: documents.read(document)[1] for key, document in self.state.items()}
         self._links: dict[str, tuple[int, str]] = {}
@@ -78,23 +83,34 @@ class Verifier:
         """
         fact = _fact_in(document["fact"])
         version = document.get("decisions")
-        if version not in (None, DECISIONS):
+        sequence = document.get("sequence")
+        if version not in (None, DECISIONS) or sequence != (self._next if sequence or self._numbered else None):
             return False
         if self._expected:
             steps = list(self._expected) if self._last is not None and same_place(fact, self._last) else []
         else:
             try:
-                steps = decide(self.agent, event_of(fact), fact, self.state, decisions=version)
+                steps = decide(self.agent, event_of(fact), fact, self.state, decisions=version, sequence=sequence)
             except DecodeError:
                 steps = []
         if not steps or steps[0].value != value or not self._in_order(fact):
             return False
         self._expected = deque(steps[1:])
-        self.state[steps[0].key.encode()] = steps[0].state
+        self._put(steps[0].key.encode(), steps[0].state, sequence)
         self.records += 1
         self.commands += len(steps[0].commands)
         self._remember(fact)
         return True
+
+    @property
+    def _next(self) -> int:
+        """The number of the next record among all of the agent in the partition."""
+        return self._decided + 1
+
+    def _put(self, key: bytes, document: bytes, sequence: int | None) -> None:
+        self.state[key] = document
+        self._decided += 1
+        self._numbered = sequence is not None
 
     @property
     def within(self) -> bool:
@@ -117,10 +133,13 @@ class Verifier:
         chain = self._began[record.key.encode()]
         before = self._links.get(record.key)
         self._links[record.key] = (record.count, record.hash)
+        follows = record.sequence if self._linked is None else self._linked + 1
+        self._linked = record.sequence
         for field, recorded, expected in (
             ("hash", record.hash, record.chained()),
             ("count", record.count, record.count if before is None else before[0] + 1),
             ("previous", record.previous, record.previous if before is None else before[1]),
+            ("sequence", record.sequence, follows),
             ("hash", record.hash, chain.head if record.count == chain.length else record.hash),
         ):
             if recorded != expected:
@@ -183,7 +202,10 @@ class Verifier:
         for field, recorded, decided in parts:
             if recorded != decided:
                 return self._difference(record, field, recorded, decided)
-        self.state[step.key.encode()] = step.state
+        misplaced = self._misplaced(record)
+        if misplaced is not None:
+            return misplaced
+        self._put(step.key.encode(), step.state, record.sequence)
         return None
 
     def _of_another_build(self, record: AuditRecord, version: int) -> Difference | None:
@@ -207,11 +229,14 @@ class Verifier:
                 return self._difference(record, name, str(recorded), str(follows))
         if not self._in_order(record.fact):
             return self._out_of_order(record)
+        misplaced = self._misplaced(record)
+        if misplaced is not None:
+            return misplaced
         document = fold(record, self.state.get(key))
         state = documents.digest(documents.body_bytes(documents.read(document)[0]))
         if state != record.state:
             return self._difference(record, "state", record.state, state)
-        self.state[key] = document
+        self._put(key, document, record.sequence)
         return None
 
     def _would_decide(self, record: AuditRecord, version: int) -> None:
@@ -219,7 +244,7 @@ class Verifier:
         if self._last is None or not same_place(record.fact, self._last):
             try:
                 event = event_of(record.fact)
-                steps = decide(self.agent, event, record.fact, self.state, decisions=version)
+                steps = decide(self.agent, event, record.fact, self.state, decisions=version, sequence=record.sequence)
             except DecodeError:
                 steps = []
             self._again = {step.key: step for step in steps}
@@ -237,6 +262,12 @@ class Verifier:
         known = self._offsets.get(fact.topic, -1)
         return fact.offset > known or (self._last is not None and same_place(fact, self._last))
 
+    def _misplaced(self, record: AuditRecord) -> Difference | None:
+        """A record that is not the next of the agent in the partition. Records from before they were numbered may only come first."""
+        if record.sequence == (self._next if record.sequence is not None or self._numbered else None):
+            return None
+        return self._difference(record, "sequence", str(record.sequence or "none"), str(self._next))
+
     def _out_of_order(self, record: AuditRecord) -> Difference:
         after = f"after offset {self._offsets[record.fact.topic]}"
         return self._difference(record, "order", f"offset {record.fact.offset}", after)
@@ -250,7 +281,10 @@ class Verifier:
             event = event_of(record.fact)
         except DecodeError as error:
             return self._difference(record, "fact", "a fact that was decided", f"unreadable: {error}")
-        self._expected.extend(decide(self.agent, event, record.fact, self.state, decisions=record.decisions))
+        sequence = None if record.sequence is None else self._next
+        self._expected.extend(
+            decide(self.agent, event, record.fact, self.state, decisions=record.decisions, sequence=sequence)
+        )
         if not self._expected:
             return self._difference(record, "record", "a decision", "none, the fact does not concern this agent")
         return None
@@ -325,6 +359,7 @@ def _parts(record: AuditRecord, again: AuditRecord) -> list[tuple[str, str, str]
     parts = [
         ("key", record.key, again.key),
         ("count", str(record.count), str(again.count)),
+        ("sequence", str(record.sequence), str(again.sequence)),
         ("previous", record.previous, again.previous),
         ("revision", str(record.revision), str(again.revision)),
         ("recorded_at", str(record.recorded_at), str(again.recorded_at)),

@@ -62,6 +62,8 @@ class Lane:
         self.next_offsets: dict[str, int] = {}
         self.timers = PendingTimers()
         self._state: dict[bytes, bytes] = {}
+        #: How many decisions led to the state.
+        self._decided = 0
         self._tallies: dict[str, Tally] = {}
         self._stage = stage
         self._settings = settings
@@ -81,6 +83,7 @@ class Lane:
     def adopt(self, loaded: LoadedPartition) -> None:
         """Begin with what the changelog says."""
         self._state = loaded.state
+        self._decided = sum(map(self._stage.decisions, loaded.state.values()))
         self.next_offsets = dict(loaded.next_offsets)
         self._tallies = dict(loaded.tallies)
         for key, document in loaded.state.items():
@@ -197,7 +200,7 @@ class Lane:
             )
 
     async def _process(self, records: Sequence[InputRecord]) -> None:
-        result = self._stage.decide(self.partition, records, self._state)
+        result = self._stage.decide(self.partition, records, self._state, self._decided)
         tallies = self._counted(records, result)
         next_offsets = {**self.next_offsets, **{record.topic: record.offset + 1 for record in records}}
         out = self._outgoing(result, encode_positions(next_offsets, tallies))
@@ -231,6 +234,7 @@ class Lane:
                 self._state.pop(key, None)
             else:
                 self._state[key] = document
+        self._decided += result.decisions
         self.next_offsets = next_offsets
         for key, dues in result.timers.items():
             self.timers.replace(key, dues)

@@ -227,7 +227,7 @@ class Scene:
 
     def _decide(self, fact: Fact, envelope: Envelope, topic: str) -> None:
         event, audited = self._read(fact, envelope, topic)
-        self.steps = engine.decide(self.agent, event, audited, self.state)
+        self.steps = engine.decide(self.agent, event, audited, self.state, sequence=len(self.records) + 1)
         for step in self.steps:
             self.state[step.key.encode()] = step.state
             self.records.append(step.record)

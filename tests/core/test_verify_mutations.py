@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import random
+from collections import defaultdict
 from collections.abc import Callable
 
 import orjson
 import pytest
 
 from schemas.audit import AuditRecord
-from streams.core.verify import Difference, Verifier
+from schemas.topics import AUDIT
+from streams.core.engine import decide
+from streams.core.verify import Difference, Verifier, event_of
 from tests.core.spec import START, Scene, companies, device, devices, incidents, reset, subject, triggered
 from tests.core.spec import ticket as seen
+from tests.streams.recorded_log import evidence
 
 Log = list[bytes]
 MUTATIONS = 1000
@@ -104,12 +108,18 @@ def reorder(log: Log, by: random.Random) -> Log:
     return moved
 
 
+def swap(log: Log, by: random.Random) -> Log:
+    """Two neighbours change places, whatever their keys and topics."""
+    place = by.randrange(len(log) - 1)
+    return [*log[:place], log[place + 1], log[place], *log[place + 2 :]]
+
+
 def insert(log: Log, by: random.Random) -> Log:
     """A record of elsewhere in the log, once more."""
     return [*log[: (place := by.randrange(len(log) + 1))], by.choice(log), *log[place:]]
 
 
-KINDS: list[Callable[[Log, random.Random], Log]] = [edit, forge, remove, reorder, insert]
+KINDS: list[Callable[[Log, random.Random], Log]] = [edit, forge, remove, reorder, swap, insert]
 
 
 def test_the_log_as_it_was_recorded_verifies_by_the_short_way_alone(story: tuple[str, Scene]) -> None:
@@ -130,6 +140,45 @@ def test_each_of_a_thousand_random_changes_is_named(kind: Callable[[Log, random.
         if changed != log and found_in(agent, changed, dict(scene.state)) is None:
             unnamed.append(seed)
     assert unnamed == []
+
+
+def test_each_swap_of_two_neighbours_of_a_real_run_is_named() -> None:
+    """Topics and keys alternate there, and most neighbours have nothing to do with each other."""
+    logs: dict[tuple[str, int], Log] = defaultdict(list)
+    for raw in evidence().topics[AUDIT]:
+        logs[orjson.loads(raw.value or b"")["agent"], raw.partition].append(raw.value or b"")
+    unnamed, unrelated = [], 0
+    for (agent, partition), log in logs.items():
+        for place in range(len(log) - 1):
+            one, other = (orjson.loads(value) for value in log[place : place + 2])
+            unrelated += one["key"] != other["key"] and one["fact"]["topic"] != other["fact"]["topic"]
+            verifier, changed = Verifier(agent=agent), [*log[:place], log[place + 1], log[place]]
+            if all(verifier.feed(AuditRecord.from_json(value)) is None for value in changed):
+                unnamed.append((agent, partition, place))
+    assert unnamed == []
+    assert unrelated > 10
+
+
+def test_records_without_a_number_may_come_before_those_that_have_one_and_not_after() -> None:
+    scene = recorded()[1]
+    decided: Log = []
+    state: dict[bytes, bytes] = {}
+    for record in scene.records:
+        if decided and AuditRecord.from_json(decided[-1]).fact == record.fact:
+            continue
+        sequence = len(decided) + 1 if len(decided) > 20 else None
+        for step in decide("incidents", event_of(record.fact), record.fact, state, sequence=sequence):
+            decided.append(step.value)
+            state[step.key.encode()] = step.state
+    records = [AuditRecord.from_json(value) for value in decided]
+    assert {record.sequence is None for record in records[:21]} == {True}
+    assert records[30].sequence == 31
+    assert found_in("incidents", decided, state) is None
+    verifier = Verifier(agent="incidents")
+    late = AuditRecord.model_validate({**records[30].model_dump(), "sequence": None})
+    late = AuditRecord.model_validate({**late.model_dump(), "hash": late.chained()})
+    assert [verifier.feed(record) for record in records[:30]] == [None] * 30
+    assert "sequence: recorded none, decided 31" in str(verifier.feed(late))
 
 
 def test_the_log_of_the_devices_is_watched_as_well() -> None:

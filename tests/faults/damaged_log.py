@@ -66,8 +66,8 @@ def _audit_raw(offset: int, partition: int) -> InputRecord:
 
 def swapped(evidence: Evidence) -> Evidence:
     """Two facts of one device, decided in the wrong order."""
-    alerts = [row for row in chain_of(2) if row.fact.topic == OUTCOMES]
-    one, other = alerts[0], alerts[-1]
+    outcomes = chain_of(2, topic=OUTCOMES)
+    one, other = outcomes[0], outcomes[-1]
     assert one.fact.offset < other.fact.offset
     records = list(evidence.topics[AUDIT])
     places = [i for i, raw in enumerate(records) if (raw.partition, raw.offset) in _places(one, other)]

@@ -76,11 +76,11 @@ def changed_json(raw: InputRecord, **fields: Any) -> InputRecord:
 # --- the audit
 
 
-def chain_of(least: int = 3, agent: str = "incidents") -> list[Decided]:
-    """The records of one device's chain, of at least so many."""
+def chain_of(least: int = 3, agent: str = "incidents", topic: str | None = None) -> list[Decided]:
+    """The records of one device's chain, of at least so many; of facts of one topic only, if it is named."""
     chains: dict[tuple[str, str], list[Decided]] = {}
     for decided in reading().decided:
-        if decided.key[0].isdigit():
+        if decided.key[0].isdigit() and topic in (None, decided.fact.topic):
             chains.setdefault((decided.agent, decided.key), []).append(decided)
     return next(rows for (name, _), rows in chains.items() if name == agent and len(rows) >= least)
 

@@ -25,7 +25,9 @@ class TimerStage:
     state_topic: str
     audit_topic: str
 
-    def decide(self, partition: int, records: Sequence[InputRecord], state: Mapping[bytes, bytes]) -> SliceResult:
+    def decide(
+        self, partition: int, records: Sequence[InputRecord], state: Mapping[bytes, bytes], decided: int = 0
+    ) -> SliceResult:
         outputs: list[OutputRecord] = []
         changed: dict[bytes, bytes | None] = {}
         dues: dict[bytes, Sequence[Due]] = {}
@@ -47,6 +49,9 @@ class TimerStage:
     def timers(self, key: bytes, state: bytes) -> Sequence[Due]:
         due = orjson.loads(state)["due"]
         return () if due is None else (Due(due, "soon"),)
+
+    def decisions(self, state: bytes) -> int:
+        return 0
 
     def _audit(self, partition: int, record: InputRecord, envelope: Envelope, fact: TimerFired) -> OutputRecord:
         said = {"id": envelope.id, "due": fact.due_at, "recorded": envelope.recorded, "agent": fact.agent}

@@ -77,7 +77,7 @@ def test_an_agent_decides_about_it_and_the_audit_keeps_its_bytes_and_verifies() 
     scene = incidents(triggered()).settle("CreateTicket")
     headers, value = old_reset()
     record = InputRecord("ninjaone.resets", 0, 7, b"407", value, headers, START)
-    result = AgentStage("incidents").decide(0, [record], scene.state)
+    result = AgentStage("incidents").decide(0, [record], scene.state, len(scene.records))
     [made] = [AuditRecord.from_json(out.value or b"") for out in result.outputs if out.topic == "audit"]
     assert (made.fact.value.encode(), made.fact.headers["ce_type"]) == (value, V0)
     assert [command.type for command in made.commands] == ["lockstep.command.complete-ticket.v1"]

@@ -16,7 +16,9 @@ from streams.ports import InputRecord, SliceResult
 class TrappedStage(counting.CountingStage):
     """``LOCKSTEP_TEST_TRAP``: ``raises`` or ``exits`` (70) on fact 3, ``slow`` (3 s) on fact 3, ``endless`` on fact 0."""
 
-    def decide(self, partition: int, records: Sequence[InputRecord], state: Mapping[bytes, bytes]) -> SliceResult:
+    def decide(
+        self, partition: int, records: Sequence[InputRecord], state: Mapping[bytes, bytes], decided: int = 0
+    ) -> SliceResult:
         trap = os.environ.get("LOCKSTEP_TEST_TRAP")
         if trap is not None and any(record.offset == (0 if trap == "endless" else 3) for record in records):
             say(event=trap)
@@ -25,7 +27,7 @@ class TrappedStage(counting.CountingStage):
             if trap == "exits":
                 os._exit(70)
             time.sleep(3 if trap == "slow" else 3600)
-        return super().decide(partition, records, state)
+        return super().decide(partition, records, state, decided)
 
 
 def job(facts_prefix: str, own_prefix: str, partitions: int) -> counting.CountingJob:
