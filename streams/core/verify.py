@@ -84,7 +84,7 @@ class Verifier:
         fact = _fact_in(document["fact"])
         version = document.get("decisions")
         sequence = document.get("sequence")
-        if version not in (None, DECISIONS) or sequence != (self._next if sequence or self._numbered else None):
+        if self._cut or version not in (None, DECISIONS) or sequence != (self._next if sequence or self._numbered else None):
             return False
         if self._expected:
             steps = list(self._expected) if self._last is not None and same_place(fact, self._last) else []
@@ -106,6 +106,11 @@ class Verifier:
     def _next(self) -> int:
         """The number of the next record among all of the agent in the partition."""
         return self._decided + 1
+
+    @property
+    def _cut(self) -> bool:
+        """Whether records are missing between the last from before the checkpoint and the first after it."""
+        return not self._numbered and self._linked not in (None, self._decided)
 
     def _put(self, key: bytes, document: bytes, sequence: int | None) -> None:
         self.state[key] = document
@@ -264,6 +269,8 @@ class Verifier:
 
     def _misplaced(self, record: AuditRecord) -> Difference | None:
         """A record that is not the next of the agent in the partition. Records from before they were numbered may only come first."""
+        if self._cut:
+            return self._difference(record, "sequence", str(record.sequence or "none"), str((self._linked or 0) + 1))
         if record.sequence == (self._next if record.sequence is not None or self._numbered else None):
             return None
         return self._difference(record, "sequence", str(record.sequence or "none"), str(self._next))

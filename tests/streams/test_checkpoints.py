@@ -51,8 +51,9 @@ def test_what_a_checkpoint_has_is_linked_and_what_comes_later_is_decided_again(f
     [
         (lambda records, count: [*records[1 : count - 2], *records[count - 1 :]], "count"),
         (lambda records, count: [*records[1:count], *records[count + 1 :]], "count"),
+        (lambda records, count: [*records[1 : count - 1], *records[count:]], "sequence"),
     ],
-    ids=["before the checkpoint", "after it"],
+    ids=["before the checkpoint", "after it", "the last before it"],
 )
 def test_a_record_that_is_missing_is_named_on_either_side(cut: Callable[[Records, int], Records], named: str) -> None:
     scene, state, count = story()
