@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from schemas.envelope import rfc3339
 from schemas.facts import ConnectionName
 from streams.clock import machine_now
 from streams.core.connection import Connection
+from streams.core.mapping import MappingView
 from streams.doctor.look import Line, listed, ok, unseen, warning, wrong
 from streams.handling import dead_letters
 from streams.health import connections
 from streams.kafka_options import KafkaOptions
-from streams.mapping_report import SETTLED, mapping, told
+from streams.mapping_report import mapping, unsettled
 from streams.operations import pauses, switches
 from streams.policy_file import PolicyFileError, read_policy
 from streams.policy_log import organizations_told, policy_standing
@@ -51,11 +52,17 @@ async def running(settings: Settings, options: KafkaOptions) -> AsyncIterator[Li
     letters = Counter(letter.reason for letter in await dead_letters(options) if letter.handled is None)
     yield _dead(letters)
     yield await _policy(settings, options)
-    unsettled = [told(view) for view in await mapping(options) if view.state not in SETTLED]
-    if unsettled:
-        yield warning("mapping", listed(unsettled, 3), "write them into companies.map of the policy (docs/mapping.md)")
+    views = await mapping(options)
+    if lines := unsettled(views):
+        yield warning("mapping", listed(lines, 3), _mapping_remedy(views))
     else:
         yield ok("mapping", "every organization has its company")
+
+
+def _mapping_remedy(views: Iterable[MappingView]) -> str:
+    if any(view.state == "unknown" for view in views):
+        return "connect Autotask; the mapping shows once its companies are read"
+    return "write them into companies.map of the policy (docs/mapping.md)"
 
 
 def _connection(connection: Connection, *, has_credentials: bool) -> Line:
