@@ -71,11 +71,11 @@ def summary(views: Sequence[MappingView]) -> str:
 def unsettled(views: Iterable[MappingView]) -> list[str]:
     """One line for each organization that needs somebody; one for all of them whose company nothing can be said of yet."""
     waiting = [view for view in views if view.state not in SETTLED]
-    unknown = sum(view.state == "unknown" for view in waiting)
-    lines = [told(view) for view in waiting if view.state != "unknown"]
-    if unknown:
-        lines.insert(0, f"the companies of {unknown} organizations are not known yet: Autotask was never read")
-    return lines
+    unknown = [view for view in waiting if view.state == "unknown"]
+    if len(unknown) < 2:
+        return [told(view) for view in waiting]
+    all_of_them = f"the companies of {len(unknown)} organizations are not known yet: Autotask was never read"
+    return [all_of_them, *(told(view) for view in waiting if view.state != "unknown")]
 
 
 def told(view: MappingView) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from typing import Any
 
 from schemas.envelope import rfc3339
@@ -52,17 +52,18 @@ async def running(settings: Settings, options: KafkaOptions) -> AsyncIterator[Li
     letters = Counter(letter.reason for letter in await dead_letters(options) if letter.handled is None)
     yield _dead(letters)
     yield await _policy(settings, options)
-    views = await mapping(options)
-    if lines := unsettled(views):
-        yield warning("mapping", listed(lines, 3), _mapping_remedy(views))
-    else:
-        yield ok("mapping", "every organization has its company")
+    yield _mapping(await mapping(options))
 
 
-def _mapping_remedy(views: Iterable[MappingView]) -> str:
+def _mapping(views: Sequence[MappingView]) -> Line:
+    lines = unsettled(views)
+    if not lines:
+        return ok("mapping", "every organization has its company")
     if any(view.state == "unknown" for view in views):
-        return "connect Autotask; the mapping shows once its companies are read"
-    return "write them into companies.map of the policy (docs/mapping.md)"
+        return warning(
+            "mapping", listed(lines, 3), "'lockstep test autotask'; the mapping shows once its companies are read"
+        )
+    return warning("mapping", listed(lines, 3), "write them into companies.map of the policy (docs/mapping.md)")
 
 
 def _connection(connection: Connection, *, has_credentials: bool) -> Line:

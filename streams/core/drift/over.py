@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from schemas.autotask import COMPLETE, Ticket
+from schemas.autotask import COMPLETE, Ticket, TicketHistoryRow
 from schemas.commands import CreateTicket
 from schemas.drift import DriftObserved
 from schemas.envelope import rfc3339
@@ -143,11 +143,11 @@ def reopening(incident: Incident, ticket: Ticket, asked: CreateTicket | None, se
         of_status = _STATUS.search(text) is not None
         if any(_names(text, name) for name in [*names, *(map(str, complete) if of_status else ())]):
             if of_status:
-                by = f"resource {row.resource_id} completed ticket {number} at {_time(row.date)}"
+                by = f"{_who(row)} completed ticket {number} at {_time(row.date)}"
                 return Reopening(True, f"{by}, and it was reopened")
             unclear = row
     if unclear is not None:
-        wrote = f"the history of ticket {number} has '{unclear.detail[:80]}' by resource {unclear.resource_id}"
+        wrote = f"the history of ticket {number} has '{unclear.detail[:80]}' by {_who(unclear)}"
         return Reopening(False, f"{wrote}, at {_time(unclear.date)}, which may be a completion: {_NAMED}")
     if not any(_STATUS.search(f"{row.action} {row.detail}") for row in rows) and _other_status(ticket, asked, seen):
         unsaid = f"ticket {number} has another status than it was opened with, and its history does not tell who set it"
@@ -170,6 +170,10 @@ def _other_status(ticket: Ticket, asked: CreateTicket | None, seen: VendorSide) 
         return False
     known = {str(ticket.status), seen.status_names.get(ticket.status, "").casefold()}
     return str(asked.status).casefold() not in known
+
+
+def _who(row: TicketHistoryRow) -> str:
+    return f"resource {row.resource_id}" if row.resource_id is not None else "somebody"
 
 
 def _time(at: int | None) -> str:
