@@ -103,7 +103,8 @@ class AutotaskSurvey:
         for place, number in enumerate(ids[:_PASTS], 1):
             step(f"the history of {place} tickets of Autotask")
             try:
-                rows = await self._client.first_page("TicketHistory", [eq("ticketID", number)])
+                pages = self._client.pages("TicketHistory", [eq("ticketID", number)], walks=False)
+                rows = [row async for page in pages for row in page]
             except CallFailed as failure:
                 if failure.situation in _UNREADABLE:
                     break
