@@ -44,6 +44,9 @@ SWITCHES = (
     ),
     Switch("workflow_stale_status", False, "bool", "A status written by the API is answered 200 and not kept."),
     Switch(
+        "deleted_item", "keep", ("keep", "clear"), "Tickets of a deleted configuration item: keep its id, or lose it."
+    ),
+    Switch(
         "ticket_history",
         "fields",
         ("fields", "unnamed", "creation"),
