@@ -100,7 +100,7 @@ class UserDefinedValue(Wire):
 
 
 #: ``Complete`` has this id on every public source; all other ids but ``New`` (1) vary from tenant to tenant.
-_COMPLETE = 5
+COMPLETE = 5
 
 
 class Ticket(Wire):
@@ -126,7 +126,7 @@ class Ticket(Wire):
     @property
     def is_complete(self) -> bool:
         """By the date, since tenants add complete-type statuses; or by the vendor's own status, the same in every tenant."""
-        return self.completed_date is not None or self.status == _COMPLETE
+        return self.completed_date is not None or self.status == COMPLETE
 
 
 class TicketNote(Wire):
@@ -140,6 +140,16 @@ class TicketNote(Wire):
     create_date_time: Instant | None = None
     creator_resource_id: int | None = None
     created_by_contact_id: int | None = None
+
+
+class TicketHistoryRow(Wire):
+    """One change of a ticket, as its history has it (vendor field metadata; how ``action`` and ``detail`` are worded is unconfirmed)."""
+
+    id: int = 0
+    action: str = ""
+    detail: str = ""
+    date: Instant | None = None
+    resource_id: int | None = None
 
 
 class TimeEntry(Wire):

@@ -10,6 +10,7 @@ from schemas.facts import Fact
 MendableDrift = Literal[
     "MissedClose",
     "MissedReset",
+    "MissedChange",
     "MissingTicket",
     "OrphanTicket",
     "DoubledTicket",

@@ -68,9 +68,21 @@ def summary(views: Sequence[MappingView]) -> str:
     return ", ".join(f"{counts[state]} {state}" for state in sorted(counts, key=lambda state: (state != "ok", state)))
 
 
+def unsettled(views: Iterable[MappingView]) -> list[str]:
+    """One line for each organization that needs somebody; one for all of them whose company nothing can be said of yet."""
+    waiting = [view for view in views if view.state not in SETTLED]
+    unknown = [view for view in waiting if view.state == "unknown"]
+    if len(unknown) < 2:
+        return [told(view) for view in waiting]
+    all_of_them = f"the companies of {len(unknown)} organizations are not known yet: Autotask was never read"
+    return [all_of_them, *(told(view) for view in waiting if view.state != "unknown")]
+
+
 def told(view: MappingView) -> str:
     """One organization for people."""
     name = f" '{view.organization}'" if view.organization else ""
+    if view.state == "unknown":
+        return f"organization {view.organization_id}{name}: unknown; {view.detail}"
     company = f"company {view.company_id}" + (f" '{view.company}'" if view.company else "")
     where = f"{company} ({view.how})" if view.how else company if view.company_id is not None else "no company"
     return f"organization {view.organization_id}{name}: {view.state}, {where}" + (

@@ -16,7 +16,7 @@ import orjson
 from schemas.audit import AuditRecord
 from schemas.facts import AlertGone, AlertObserved, CommandSettled, Subject, TicketObserved
 from schemas.identity import derived_id, organization_key
-from streams.core.policy.vocabulary import TEST_ALERT
+from streams.core.policy.vocabulary import KEPT_TEST_ALERT, TEST_ALERT
 from streams.explaining import Happening, happening_of
 
 MESSAGE = "Lockstep test alert, please ignore"
@@ -28,8 +28,11 @@ _STANDING_STILL = ("parked", "rejected", "suppressed")
 Stage = Literal["nothing decided", "held", "waiting for its ticket", "ticketed", "stopped", "over"]
 
 
-def sample_alert(organization_id: int, name: str, *, at: int, by: str) -> AlertObserved:
-    """The alert of one run: its uid follows from the organization, the time (epoch ms) and who sends it."""
+def sample_alert(organization_id: int, name: str, *, at: int, by: str, keep: bool = False) -> AlertObserved:
+    """The alert of one run: its uid follows from the organization, the time (epoch ms) and who sends it.
+
+    ``keep``: nobody is going to end it, and ``reconcile`` is not to take that for a sender that was killed.
+    """
     uid = str(UUID(hex=derived_id("test alert", organization_id, at, by)))
     return AlertObserved(
         uid=uid,
@@ -40,7 +43,7 @@ def sample_alert(organization_id: int, name: str, *, at: int, by: str) -> AlertO
         source_name="Lockstep test",
         # Two runs must not be one condition: the second would become a note on the first one's ticket.
         alert_subject=uid,
-        condition_name="Lockstep test",
+        condition_name=KEPT_TEST_ALERT if keep else "Lockstep test",
         message=f"{MESSAGE} (sent by {by})",
         severity="MINOR",
         priority="LOW",

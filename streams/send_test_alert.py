@@ -100,7 +100,7 @@ async def send_test_alert(
     Raises ``UnknownOrganization``, ``ReadError``, ``LogError``.
     """
     number, name = await organization_named(options, organization)
-    alert = sample_alert(number, name, at=clock.now(), by=by)
+    alert = sample_alert(number, name, at=clock.now(), by=by, keep=keep)
     sent = Sent(organization_id=number, organization=name, story=Story(alert), uid=alert.uid)
     run = _Run(options, log, clock, alert, sent, tell)
     ends = await end_offsets(options, AUDIT)

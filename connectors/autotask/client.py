@@ -196,17 +196,18 @@ class AutotaskClient:
         return [row async for page in self.pages(entity, filters, fields) for row in page]
 
     async def pages(
-        self, entity: str, filters: Sequence[Filter], fields: Sequence[str] = ()
+        self, entity: str, filters: Sequence[Filter], fields: Sequence[str] = (), *, walks: bool = True
     ) -> AsyncIterator[list[Row]]:
         """The same page by page. Walks by id: stateless, and free of the vendor's ``nextPageUrl`` for POSTed queries.
 
         A row that changes or appears meanwhile is seen at most once; one behind the walk is missed, hence overlaps.
+        ``walks=False``: the first page alone, for an entity that takes no condition on its id.
         """
         # Starts at 0 inclusive: 0 is the id of the tenant's own company.
         above = condition("gte", "id", 0)
         last = -1
         while True:
-            body: dict[str, Any] = {"maxRecords": PAGE, "filter": [*filters, above]}
+            body: dict[str, Any] = {"maxRecords": PAGE, "filter": [*filters, above] if walks else [*filters]}
             if fields:
                 body["includeFields"] = ["id", *(name for name in fields if name != "id")]
             request = Request(method="POST", path=f"{entity}/query", endpoint=entity, json=body)
@@ -216,7 +217,7 @@ class AutotaskClient:
                 last = _row_id(items[-1])
                 above = condition("gt", "id", last)
             # A short page ends the walk, unless the vendor itself says that there is more.
-            if not items or (len(items) < PAGE and not more):
+            if not (walks and items) or (len(items) < PAGE and not more):
                 return
 
     async def get(self, entity: str, item_id: int) -> Row | None:

@@ -16,8 +16,9 @@ from connectors.autotask.items import ENTITY, Items
 from connectors.autotask.metadata import Metadata
 from connectors.autotask.names import NameRefused
 from connectors.autotask.observation import POLLED_FIELDS, publication
+from connectors.errors import CallFailed, Situation
 from connectors.ports import Publication
-from schemas.autotask import ConfigurationItem, Ticket, Wire
+from schemas.autotask import ConfigurationItem, Ticket, TicketHistoryRow, Wire
 from schemas.commands import Lane, UpsertConfigurationItem
 from schemas.identity import EXTERNAL_ID_PREFIX, reference_number
 from schemas.personal import kind_of_token
@@ -26,9 +27,13 @@ Step = Callable[[str], None]
 W = TypeVar("W", bound=Wire)
 T = TypeVar("T")
 
-_FIELDS = (*POLLED_FIELDS, "configurationItemID", "createDate")
+_FIELDS = (*POLLED_FIELDS, "configurationItemID", "createDate", "creatorResourceID", "lastActivityResourceID")
 #: Ids in one query; the vendor takes 500 conditions.
 _IDS = 400
+#: Tickets whose history is read in one look: it can be asked for one ticket at a time only.
+_PASTS = 50
+#: The entity is refused, or not there.
+_UNREADABLE = (Situation.FORBIDDEN, Situation.NOT_FOUND, Situation.REFUSED_INPUT)
 
 
 class AutotaskSurvey:
@@ -37,7 +42,8 @@ class AutotaskSurvey:
     def __init__(self, client: AutotaskClient) -> None:
         self._client = client
         self._budget = BudgetReader(client)
-        self._items = Items(client, Metadata(client))
+        self._metadata = Metadata(client)
+        self._items = Items(client, self._metadata)
 
     async def begin(self) -> None:
         """Read the hour's budget; from then on no call goes out when bulk work may not call."""
@@ -90,6 +96,26 @@ class AutotaskSurvey:
             rows = await self._read(ENTITY, ConfigurationItem, filters, (), "configuration items", step)
             found |= {row.id: row for row in rows}
         return found
+
+    async def pasts(self, ids: Sequence[int], step: Step) -> dict[int, tuple[TicketHistoryRow, ...] | None]:
+        """The history of these tickets, one call each; ``None`` where it may not be read, and for all but the first fifty."""
+        found: dict[int, tuple[TicketHistoryRow, ...] | None] = dict.fromkeys(ids)
+        for place, number in enumerate(ids[:_PASTS], 1):
+            step(f"the history of {place} tickets of Autotask")
+            try:
+                pages = self._client.pages("TicketHistory", [eq("ticketID", number)], walks=False)
+                rows = [row async for page in pages for row in page]
+            except CallFailed as failure:
+                if failure.situation in _UNREADABLE:
+                    break
+                raise
+            found[number] = tuple(self._client.rows(TicketHistoryRow, rows, endpoint="TicketHistory"))
+            await self._budget.refreshed()
+        return found
+
+    async def status_names(self) -> dict[int, str]:
+        """What the tenant calls the statuses of tickets, by id."""
+        return {choice.id: choice.label for choice in await self._metadata.picklist("Tickets", "status")}
 
     async def foreign(
         self, wanted: Mapping[str, UpsertConfigurationItem], items: Mapping[str, ConfigurationItem], step: Step

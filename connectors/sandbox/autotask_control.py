@@ -152,6 +152,9 @@ class ControlCalls:
             number = path_int(request)
             self._row("ConfigurationItems", number)
             self._writer.delete(ENTITIES["ConfigurationItems"], number, self._actor({}))
+            if self._tenant.settings["deleted_item"] == "clear":
+                for ticket in self._tenant.rows["Tickets"].where(configurationItemID=number):
+                    self._tenant.rows["Tickets"].change(ticket["id"], {"configurationItemID": None})
             return control_json({"itemId": number})
         body = await control_body(request)
         if body.pop("quiet", False):

@@ -67,7 +67,7 @@ class Endpoints:
         if page is not None and page["via"] == "POST" and call.method == "GET":
             return not_supported(call.method)
         search = self._search(entity, call)
-        if entity.name == "TicketHistory" and set(search.equal) != {"ticketID"}:
+        if entity.name == "TicketHistory" and (set(search.equal) != {"ticketID"} or search.conditions != 1):
             raise ApiError("TicketHistory can only be queried by one ticketID with the operator eq.")
         if self._user.allowed(entity.name, "query") == "empty":
             search.test = lambda row: False

@@ -45,13 +45,17 @@ class Dialect:
 
 @dataclass(slots=True, kw_only=True)
 class Search:
-    """A search, understood. ``equal`` and ``above_id`` are top-level conditions a store may use to look at fewer rows."""
+    """A search, understood. ``equal`` and ``above_id`` are top-level conditions a store may use to look at fewer rows.
+
+    ``conditions``: how many entries its filter has.
+    """
 
     test: Test
     max_records: int
     include: list[str] | None
     equal: dict[str, Any] = field(default_factory=dict)
     above_id: int = -1
+    conditions: int = 0
 
 
 @dataclass(slots=True, kw_only=True)
@@ -214,6 +218,7 @@ def understand(
         include=_included(parts.get("includefields"), reader),
         equal=reader.equal,
         above_id=reader.above_id,
+        conditions=len(items),
     )
 
 

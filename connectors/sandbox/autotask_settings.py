@@ -43,6 +43,15 @@ SWITCHES = (
         "Creating a ticket answers with the id of an open one that agrees in this.",
     ),
     Switch("workflow_stale_status", False, "bool", "A status written by the API is answered 200 and not kept."),
+    Switch(
+        "deleted_item", "keep", ("keep", "clear"), "Tickets of a deleted configuration item: keep its id, or lose it."
+    ),
+    Switch(
+        "ticket_history",
+        "fields",
+        ("fields", "unnamed", "creation"),
+        "What TicketHistory tells of an edit: each field by name with both values, the values alone, or nothing.",
+    ),
     Switch("webhook_duplicate_create", "accept", ("accept", "reject"), "Creating a webhook that exists already."),
     # Queries and answers
     Switch("query_string_limit", 2048, "int", "Bytes of a query string; a longer one is a 404 page; 0 = any."),

@@ -79,7 +79,7 @@ class TicketRules(Rules):
             row.update(completedDate=None, completedByResourceID=None, resolvedDateTime=None)
 
     def done(self, row: Row, before: Mapping[str, Any] | None, changed: set[str], actor: Actor) -> None:
-        details = ["Created"] if before is None else [self._told(name, before, row) for name in sorted(changed)]
+        details = ["Created"] if before is None else self._edits(before, row, changed)
         for detail in details:
             if detail:
                 self.tenant.rows["TicketHistory"].insert(
@@ -92,6 +92,11 @@ class TicketRules(Rules):
                     }
                 )
 
+    def _edits(self, before: Mapping[str, Any], row: Row, changed: set[str]) -> list[str]:
+        if self.tenant.settings["ticket_history"] == "creation":
+            return []
+        return [self._told(name, before, row) for name in sorted(changed)]
+
     def _told(self, name: str, before: Mapping[str, Any], row: Row) -> str:
         column = ENTITIES["Tickets"].fields.get(name)
         if column is None or column.read_only:
@@ -99,7 +104,8 @@ class TicketRules(Rules):
         old, new = before.get(name), row.get(name)
         if column.picklist:
             old, new = self.tenant.label(column, old), self.tenant.label(column, new)
-        return f"{name}: {'' if old is None else old} -> {'' if new is None else new}"[:8000]
+        field = f"{name}: " if self.tenant.settings["ticket_history"] == "fields" else ""
+        return f"{field}{'' if old is None else old} -> {'' if new is None else new}"[:8000]
 
     def _category(self, row: Row) -> dict[str, Any]:
         if not self.tenant.settings["category_rules"]:

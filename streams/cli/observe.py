@@ -19,7 +19,7 @@ from streams.core.connection import Connection
 from streams.core.revisions import Standing
 from streams.handling import dead_letters
 from streams.health import connections
-from streams.mapping_report import SETTLED, as_rows, mapping, summary, told
+from streams.mapping_report import as_rows, mapping, summary, unsettled
 from streams.mode import mode_of
 from streams.operations import Pause, pauses, switches
 from streams.policy_log import organizations_told, policy_standing
@@ -129,9 +129,8 @@ def _then(settings: Settings, as_of: int, as_json: bool) -> int:
     _say_connections(document["connections"])
     if then.mapping:
         say(f"organizations: {document['organizations']}")
-    for view in then.mapping:
-        if view.state not in SETTLED:
-            say(f"mapping: {told(view)}")
+    for line in unsettled(then.mapping):
+        say(f"mapping: {line}")
     _say_canary(document["policy_canary"])
     say("alerts: " + (", ".join(f"{count} {name}" for name, count in then.alerts.items()) or "none"))
     say(f"policy revision {document['policy_revision'] or 'none'}; parked: {then.parked}")
@@ -169,7 +168,7 @@ async def _status(settings: Settings) -> dict[str, Any]:
         "policy_canary": _canary(current),
         "mapping": as_rows(views),
         "organizations": summary(views),
-        "unsettled": [told(view) for view in views if view.state not in SETTLED],
+        "unsettled": unsettled(views),
     }
 
 

@@ -17,7 +17,7 @@ it is part of the state and the audit, and a rename moves nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -78,7 +78,7 @@ class Context:
         *,
         revision: int,
         policy: Policy | None,
-        companies: Iterable[Company],
+        companies: Companies,
         organizations: Mapping[int, str],
         remembered: Mapping[int, Remembered],
         canary: Canary | None = None,
@@ -87,7 +87,7 @@ class Context:
         self.policy = policy
         self.canary = canary
         self.remembered = remembered
-        self._table = Companies(companies)
+        self._table = companies
         self._organizations = Organizations(organizations)
         self._mapped: dict[tuple[int, str], Mapped | Unmapped] = {}
 
@@ -168,7 +168,7 @@ class Context:
 
 
 #: Before anything was published.
-EMPTY = Context(revision=0, policy=None, companies=(), organizations={}, remembered={})
+EMPTY = Context(revision=0, policy=None, companies=Companies((), known=False), organizations={}, remembered={})
 
 
 @lru_cache(maxsize=8)
@@ -192,7 +192,9 @@ def _context_in(body: Body) -> Context:
     return Context(
         revision=policy["revision"] if policy else 0,
         policy=_policy(policy["document"]) if policy else None,
-        companies=[Company(id=row[0], name=row[1], active=row[2]) for row in rows],
+        companies=Companies(
+            (Company(id=row[0], name=row[1], active=row[2]) for row in rows), known="companies" in body
+        ),
         organizations={int(organization): name for organization, name in names.items()},
         remembered={int(number): Remembered.of(entry) for number, entry in body.get("remembered", {}).items()},
         canary=_canary(canary) if canary else None,

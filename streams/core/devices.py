@@ -42,7 +42,7 @@ from streams.core.documents import Body, Timer, copy_of
 from streams.core.drift.items_mended import item_drift
 from streams.core.erasure import OF_DEVICES, erased
 from streams.core.items import content_digest, restored, stored, upsert
-from streams.core.mapping import Unmapped
+from streams.core.mapping import NOT_KNOWN, Unmapped
 
 AGENT = "devices"
 
@@ -139,8 +139,9 @@ def _reconcile(draft: Draft, context: Context, *, ordinal: int = 1, force: bool 
     written = draft.body.get("written")
     found = context.company_of(organization, fact.subject.organization_name)
     if isinstance(found, Unmapped):
-        # A mapping that was lost (an entry slipped, a company renamed) retires nothing; a device that left does.
-        if written is not None and written["organization"] != organization:
+        # A mapping that was lost (an entry slipped, a company renamed) retires nothing; a device that left does, unless
+        # nobody knows yet that it went to another company.
+        if written is not None and written["organization"] != organization and found.reason != NOT_KNOWN:
             _moved_away(draft, written, f"{_place(fact)}, which has no company in Autotask yet")
         return _park(draft, "upsert", found.reason, found.detail, organization, **_refused(draft))
     if written is not None and written["company"] != found.company_id:

@@ -54,6 +54,9 @@ _LEGAL_FORMS = frozenset(
         "lp",
     ]
 )
+#: The reason before any list of companies was told.
+NOT_KNOWN = "CompaniesNotKnown"
+_UNREAD = "Autotask was never read ('lockstep status' says why); its work waits and goes on by itself once the companies are read"
 #: The organization of an alert whose device NinjaOne does not know; no real one has this id.
 UNKNOWN_ORGANIZATION = 0
 _WORD = re.compile(r"\w+", re.UNICODE)
@@ -99,12 +102,16 @@ class Remembered:
 
 
 class Companies:
-    """What Autotask has, to be looked up by id and by name; the tables by name are made when first asked for."""
+    """What Autotask has, to be looked up by id and by name; the tables by name are made when first asked for.
 
-    __slots__ = ("_exact", "_normalized", "by_id")
+    ``known``: whether a list of Autotask was ever told. Before that nothing says that an organization has no company.
+    """
 
-    def __init__(self, companies: Iterable[Company]) -> None:
+    __slots__ = ("_exact", "_normalized", "by_id", "known")
+
+    def __init__(self, companies: Iterable[Company], *, known: bool = True) -> None:
         self.by_id = {company.id: company for company in companies}
+        self.known = known
         self._exact: dict[str, list[Company]] | None = None
         self._normalized: dict[str, list[Company]] | None = None
 
@@ -175,7 +182,8 @@ def company_for(
 
     An explicit map entry is believed even for a company that was not observed (yet). Then what is remembered counts,
     then the name: among active companies, and two that fit are ambiguous and stay unmapped. So does a company that two
-    organizations fit which only look alike: they may be two customers, ``Nordwind GmbH`` and ``Nordwind AG``.
+    organizations fit which only look alike: they may be two customers, ``Nordwind GmbH`` and ``Nordwind AG``. Where a name
+    counts, nothing is said before a list of companies is known, not even the catch-all: a ticket cannot be moved afterwards.
     """
     rule = policy.companies
     explicit = rule.by_organization.get(organization_id)
@@ -185,6 +193,8 @@ def company_for(
         return Mapped(remembered.company_id, remembered.how)
     label = f"organization {organization_id}" + (f" '{organization_name}'" if organization_name else "")
     how_to = f"add {{organization: {organization_id}, company: ID}} under companies.map and publish the policy"
+    if not companies.known and rule.auto_match != "never" and organization_id != UNKNOWN_ORGANIZATION:
+        return Unmapped(NOT_KNOWN, f"the company of {label} is not known yet: {_UNREAD}")
     fits, how = by_name(policy, organization_name, companies)
     rivals = _rivals(policy, organization_id, organization_name, organizations) if how == "normalized" else []
     if len(fits) == 1 and not rivals:
@@ -249,7 +259,7 @@ def remember(
     return changes
 
 
-MappingState = Literal["ok", "renamed", "missing", "inactive", "ambiguous", "unmapped", "catch-all"]
+MappingState = Literal["ok", "renamed", "missing", "inactive", "ambiguous", "unmapped", "unknown", "catch-all"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -272,7 +282,7 @@ def mapping_view(
     remembered: Remembered | None,
     organizations: Organizations,
 ) -> MappingView:
-    """How an organization stands: ``ok``, ``renamed`` since it was matched, or why it has no company."""
+    """How an organization stands: ``ok``, ``renamed`` since it was matched, or why it has no company (``unknown``: Autotask was never read)."""
     name = organizations.names.get(organization_id, "")
     found = company_for(policy, organization_id, name, companies, remembered, organizations)
     state: MappingState = "ok"
@@ -313,6 +323,7 @@ _STATES: dict[str, MappingState] = {
     "AmbiguousCompany": "ambiguous",
     "MissingCompany": "missing",
     "InactiveCompany": "inactive",
+    NOT_KNOWN: "unknown",
 }
 
 

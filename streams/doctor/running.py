@@ -10,11 +10,12 @@ from schemas.envelope import rfc3339
 from schemas.facts import ConnectionName
 from streams.clock import machine_now
 from streams.core.connection import Connection
+from streams.core.mapping import MappingView
 from streams.doctor.look import Line, listed, ok, unseen, warning, wrong
 from streams.handling import dead_letters
 from streams.health import connections
 from streams.kafka_options import KafkaOptions
-from streams.mapping_report import SETTLED, mapping, told
+from streams.mapping_report import mapping, unsettled
 from streams.operations import pauses, switches
 from streams.policy_file import PolicyFileError, read_policy
 from streams.policy_log import organizations_told, policy_standing
@@ -51,11 +52,18 @@ async def running(settings: Settings, options: KafkaOptions) -> AsyncIterator[Li
     letters = Counter(letter.reason for letter in await dead_letters(options) if letter.handled is None)
     yield _dead(letters)
     yield await _policy(settings, options)
-    unsettled = [told(view) for view in await mapping(options) if view.state not in SETTLED]
-    if unsettled:
-        yield warning("mapping", listed(unsettled, 3), "write them into companies.map of the policy (docs/mapping.md)")
-    else:
-        yield ok("mapping", "every organization has its company")
+    yield _mapping(await mapping(options))
+
+
+def _mapping(views: Sequence[MappingView]) -> Line:
+    lines = unsettled(views)
+    if not lines:
+        return ok("mapping", "every organization has its company")
+    if any(view.state == "unknown" for view in views):
+        return warning(
+            "mapping", listed(lines, 3), "'lockstep test autotask'; the mapping shows once its companies are read"
+        )
+    return warning("mapping", listed(lines, 3), "write them into companies.map of the policy (docs/mapping.md)")
 
 
 def _connection(connection: Connection, *, has_credentials: bool) -> Line:

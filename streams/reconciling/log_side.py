@@ -17,7 +17,7 @@ from streams.core.context import EMPTY, Context, parse_context
 from streams.core.documents import CONTEXT_KEY, read
 from streams.core.drift.findings import LogSide
 from streams.core.items import content_digest, restored, upsert
-from streams.core.mapping import Mapped, Unmapped
+from streams.core.mapping import NOT_KNOWN, Mapped, Unmapped
 from streams.kafka_options import KafkaOptions
 from streams.readers import last_values, read_all
 from streams.views import state_documents, states
@@ -95,7 +95,11 @@ def _unasked(incidents: dict[str, dict[str, Any]], asked: dict[str, CreateTicket
 
 def _unmapped(context: Context) -> dict[int, str]:
     found = ((number, context.company_of(number, name)) for number, name in context.organizations.items())
-    return {number: company.detail for number, company in found if isinstance(company, Unmapped)}
+    return {
+        number: company.detail
+        for number, company in found
+        if isinstance(company, Unmapped) and company.reason != NOT_KNOWN
+    }
 
 
 async def _untold(options: KafkaOptions) -> frozenset[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -99,7 +99,9 @@ class Reconciler:
         wrong = self.scope.unknown(after.log, seen.side, after.organizations)
         if wrong is not None:
             raise UnknownScope(wrong)
-        return seen, compare(*self.scope.of(after.log, seen.side))
+        found = compare(*self.scope.of(after.log, seen.side))
+        found.drifts = [drift.where_named(self.classes) for drift in found.drifts]
+        return seen, found
 
     async def _mend(self, reader: LogReader, vendors: Vendors, seen: Look, judged: list[Judged]) -> Comparison:
         """Publish the repairs, wait for what they bring about, and compare again; a few times, if that goes on."""
@@ -115,8 +117,8 @@ class Reconciler:
                 standing = [drift for drift in now[one.drift.key] if same_matter(one.drift, drift)]
                 one.state = "left" if standing else "mended"
                 one.why = (standing[0].left or followed.why_not(one.facts) or "it is still so") if standing else ""
-                pending += [(one, drift) for drift in standing if drift.repairs]
-            same = {drift.identity for _, drift in pending} <= {drift.identity for _, drift in before}
+                pending += [(one, drift) for drift in standing if drift.repairs or drift.waits]
+            same = {_tried(drift) for _, drift in pending} <= {_tried(drift) for _, drift in before}
             if not pending or (same and place > 0) or place == ROUNDS - 1:
                 break
         return last
@@ -133,6 +135,10 @@ class Reconciler:
         self.step(f"{len(publications)} facts published; waiting for what comes of them")
         await self.log.publish(list(publications.values()))
         return await follow(self.options, start, publications.keys(), within=self.within, progress=self.progress)
+
+
+def _tried(drift: Drift) -> tuple[Hashable, bool]:
+    return drift.identity, bool(drift.repairs)
 
 
 def _by_key(drifts: Iterable[Drift]) -> defaultdict[str, list[Drift]]:

@@ -77,12 +77,18 @@ async def resync(
 async def _everything(vendors: Vendors, whole: LogSide, seen: Look, scope: Scope) -> dict[str, list[Publication]]:
     """All that was seen, as facts, by what it is about; the ends before the beginnings, as they may belong together."""
     log, side = scope.of(whole, seen.side)
-    told: dict[str, list[Publication]] = {"alerts over": [], "devices gone": [], "items apart": []}
+    told: dict[str, list[Publication]] = {
+        "alerts over": [],
+        "tickets reopened": [],
+        "devices gone": [],
+        "items apart": [],
+    }
     alerts = {uid: seen.ninjaone.alerts[uid] for uid in side.alerts}
-    for drift in compare(log, side).drifts:
+    for drift in (one.where_named(()) for one in compare(log, side).drifts):
         for repair in drift.repairs:
             if not isinstance(repair, Tell):
-                told["items apart"] += [drift_told(repair)] if repair.external_id is None else []
+                if repair.external_id is None or repair.drift == "MissedChange":
+                    told["items apart" if repair.external_id is None else "tickets reopened"].append(drift_told(repair))
                 continue
             publication = await published_as(repair, drift.key, drift.organization_id, vendors, seen)
             if publication is None or repair.kind in ("ticket", "device"):

@@ -20,6 +20,7 @@ from schemas.identity import EXTERNAL_ID_PREFIX, derived_id, is_key, key_of_exte
 from schemas.topics import AUTOTASK_TICKETS, NINJAONE_DEVICES
 from streams.connection_watch import ConnectionWatch
 from streams.core.drift.findings import LogSide, SeenAlert, SeenDevice, Tell, VendorSide
+from streams.core.drift.over import to_ask
 from streams.kafka_options import KafkaOptions
 from streams.reconciling.log_side import Known
 from streams.settings import Settings, load_settings
@@ -97,15 +98,20 @@ async def look(vendors: Vendors, known: Known, *, key: str | None, now: Now, ste
     items = {**await vendors.autotask.items_like(serials, step), **items}
     await vendors.ninjaone.look_for(_unlisted(log, ninjaone, items, key), ninjaone, step)
     foreign = await vendors.autotask.foreign(wanted, _chosen(wanted, log, items), step)
+    alerts = {uid: _alert(uid, publication) for uid, publication in ninjaone.alerts.items()}
+    pasts = await vendors.autotask.pasts(to_ask(log, alerts, tickets, ninjaone.asked_at), step)
     side = VendorSide(
         asked_at=ninjaone.asked_at,
-        alerts={uid: _alert(uid, publication) for uid, publication in ninjaone.alerts.items()},
+        alerts=alerts,
         devices={name: _device(publication) for name, publication in ninjaone.devices.items()},
         pending=frozenset(ninjaone.hidden),
         tickets=tickets,
         deleted=deleted,
         items=items,
         foreign=foreign,
+        lost_items=await _lost_items(vendors, log, tickets, items, step),
+        pasts=pasts,
+        status_names=await vendors.autotask.status_names() if pasts else {},
     )
     owners = {
         incident["ticket"]: name
@@ -140,6 +146,20 @@ async def _items(vendors: Vendors, log: LogSide, *, key: str | None, step: Step)
         if key in (None, name) and "item" in body and "observed" in body
     }
     return {**found, **await vendors.autotask.items_of(known - found.keys(), step)}
+
+
+async def _lost_items(
+    vendors: Vendors, log: LogSide, tickets: dict[int, Ticket], items: dict[int, ConfigurationItem], step: Step
+) -> frozenset[int]:
+    carried: set[int | None] = set()
+    for body in log.incidents.values():
+        for name, incident in body.get("incidents", {}).items():
+            ticket, asked = tickets.get(incident.get("ticket", -1)), log.asked.get(name)
+            if ticket is None or ticket.is_complete or asked is None or asked.configuration_item_id is None:
+                continue
+            carried |= {ticket.configuration_item_id, asked.configuration_item_id, body.get("item", {}).get("id")}
+    unseen = {number for number in carried if number is not None and number not in items}
+    return frozenset(unseen - (await vendors.autotask.items_of(unseen, step)).keys())
 
 
 def _unlisted(log: LogSide, ninjaone: NinjaOneSeen, items: dict[int, ConfigurationItem], key: str | None) -> set[str]:

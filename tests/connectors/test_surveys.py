@@ -13,6 +13,8 @@ from connectors.ninjaone.survey import NinjaOneSurvey, SurveyIncomplete
 from connectors.ports import CallsSuspended
 from schemas.facts import AlertGone, AlertObserved, DeviceObserved
 from schemas.identity import reference_number
+from streams.core.drift.findings import VendorSide
+from streams.core.drift.over import reopening
 from tests.connectors.autotask_lab import DEVICE, Lab, create_ticket, lab, upsert
 from tests.connectors.autotask_tenant import FIRST_COMPANY, running_board
 from tests.connectors.ninja_connected import Bench, bench, started
@@ -78,6 +80,37 @@ async def test_items_with_a_serial_number_are_read_whoever_made_them(it: Lab, ps
     number = (await it.api.control("POST", "configuration-items", 200, **theirs))["itemId"]
     await it.api.control("POST", "configuration-items", 200, **{**theirs, "isActive": False})
     assert set(await psa.items_like({"5CG1234XYZ", "NOBODYS"}, quiet)) == {number}
+
+
+@pytest.mark.parametrize(
+    ("history", "sure"), [("fields", True), ("unnamed", False), ("creation", False), ("refused", False)]
+)
+async def test_the_history_of_a_ticket_tells_whether_somebody_completed_and_reopened_it(
+    it: Lab, psa: AutotaskSurvey, history: str, sure: bool
+) -> None:
+    if history == "refused":
+        await it.api.control("PATCH", "api-user", 200, permissions={"TicketHistory": {"query": False}})
+    else:
+        await it.api.switch(ticket_history=history)
+    number = (await it.effects.perform(create_ticket())).ticket_id or 0
+    other = (await it.effects.perform(create_ticket(2))).ticket_id or 0
+    await it.api.control("POST", f"tickets/{number}/complete", 200)
+    await it.api.control("POST", f"tickets/{number}/reopen", 200)
+    await it.api.control("POST", f"tickets/{other}/note", 200)
+    found, pasts = await psa.tickets(key=None, since=0, step=quiet), await psa.pasts([number, other], quiet)
+    side = VendorSide(asked_at=0, tickets=found, pasts=pasts, status_names=await psa.status_names())
+    past = reopening({}, found[number], create_ticket(), side)
+    assert past is not None
+    assert (past.sure, "resource 29682885" in past.what or history == "creation") == (sure, True)
+    only_a_note = reopening({}, found[other], create_ticket(2), side)
+    assert (only_a_note is None) == (history != "refused")
+
+
+async def test_the_history_of_more_than_fifty_tickets_is_not_asked_for(it: Lab, psa: AutotaskSurvey) -> None:
+    mark = await it.mark()
+    pasts = await psa.pasts(range(1, 53), quiet)
+    assert [pasts[number] for number in (1, 50, 51, 52)] == [(), (), None, None]
+    assert len([call for call in await it.made(mark) if "TicketHistory" in call]) == 50
 
 
 async def test_reading_stops_where_bulk_work_has_to_and_says_so(it: Lab) -> None:

@@ -126,7 +126,7 @@ def test_before_anything_is_in_force_for_all_there_is_nothing_to_try() -> None:
 
 def test_what_waited_for_a_company_goes_out_where_the_canary_maps_it() -> None:
     nobody = {"companies": {"map": []}}
-    scene = Scene("incidents", policy(1, **nobody), alert(A))
+    scene = Scene("incidents", policy(1, **nobody), companies((1, "Elsewhere")), alert(A))
     scene.when(alert(B, UID_B), key="408").when(canary())
     assert scene.disposition()[0] == "ticketed"
     assert scene.disposition(UID_B, "408") == ("parked", "UnmappedOrganization")

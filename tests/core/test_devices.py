@@ -103,7 +103,7 @@ def test_a_device_that_moves_between_organizations_of_one_company_is_not_written
 
 def test_a_device_that_moves_to_an_unmapped_organization_is_retired_and_waits() -> None:
     elsewhere = subject(organization=99, organization_name="Westwind")
-    scene = upserted().when(device(START + HOUR, where=elsewhere))
+    scene = upserted().when(companies((1, "Elsewhere")), device(START + HOUR, where=elsewhere))
     assert scene.kinds == ["RetireConfigurationItem"]
     assert scene.body()["parked"]["upsert"]["reason"] == "UnmappedOrganization"
     assert the_upsert(scene.when(companies((6, "Westwind")))).company_id == 6
@@ -111,7 +111,7 @@ def test_a_device_that_moves_to_an_unmapped_organization_is_retired_and_waits() 
 
 
 def test_a_mapping_that_was_lost_retires_nothing() -> None:
-    scene = upserted().when(policy(2, companies={"map": []}))
+    scene = upserted().when(companies((1, "Elsewhere")), policy(2, companies={"map": []}))
     assert scene.kinds == []
     assert scene.body()["parked"]["upsert"]["reason"] == "UnmappedOrganization"
 
@@ -125,7 +125,7 @@ def test_a_mapping_that_came_back_releases_a_device_that_is_unchanged() -> None:
 def test_a_refused_item_whose_mapping_was_lost_is_asked_again_when_it_is_back() -> None:
     scene = devices(device()).settle("UpsertConfigurationItem", "Rejected", reason="UnknownProduct")
     first = scene.last("UpsertConfigurationItem")
-    scene.when(policy(2, companies={"map": []}))
+    scene.when(companies((1, "Elsewhere")), policy(2, companies={"map": []}))
     assert scene.body()["parked"]["upsert"]["reason"] == "UnmappedOrganization"
     scene.when(companies((5, "Eastwind")))
     assert scene.when(policy(3)).kinds == ["UpsertConfigurationItem"]
@@ -235,7 +235,7 @@ def test_a_dismissed_item_stays_away_until_something_changes() -> None:
 
 
 def test_a_retry_for_a_reason_leaves_what_is_parked_for_another() -> None:
-    scene = devices(device(where=subject(organization=99)))
+    scene = devices(companies((1, "Elsewhere")), device(where=subject(organization=99)))
     named = Selection(everything=True, because="UnknownProduct")
     scene.when(ParkedDismissed(selection=named, actor="ada", note="n"))
     assert scene.body()["parked"]["upsert"]["reason"] == "UnmappedOrganization"
@@ -245,7 +245,7 @@ def test_a_retry_for_a_reason_leaves_what_is_parked_for_another() -> None:
 
 
 def test_a_dismissed_unmapped_device_is_not_parked_again_but_goes_out_when_mapped() -> None:
-    scene = devices(device(where=subject(organization=99, organization_name="Westwind")))
+    scene = devices(companies((1, "Elsewhere")), device(where=subject(organization=99, organization_name="Westwind")))
     scene.when(ParkedDismissed(selection=Selection(ids=("407",)), actor="ada", note="later"))
     scene.when(companies((5, "Eastwind")))
     assert "parked" not in scene.body()

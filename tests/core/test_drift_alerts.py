@@ -29,6 +29,7 @@ from tests.core.spec import (
     UID_A,
     UID_B,
     Scene,
+    companies,
     incidents,
     lifecycle,
     observed,
@@ -73,7 +74,8 @@ def test_two_alerts_of_one_ticket_are_one_ticket_and_one_explained() -> None:
         (incidents(triggered(), **lifecycle(hold="5m")), "Holding"),
         (incidents(triggered()), "Waiting:CreateTicket"),
         (incidents(triggered()).settle("CreateTicket", "Rejected", reason="UnknownName"), "UnknownName"),
-        (incidents(triggered(subject=subject(organization=99))), "UnmappedOrganization"),
+        (incidents(companies((1, "Elsewhere")), triggered(subject=subject(organization=99))), "UnmappedOrganization"),
+        (incidents(triggered(subject=subject(organization=99))), "CompaniesNotKnown"),
         (
             incidents(
                 triggered(),

@@ -11,7 +11,7 @@ from schemas.facts import ParkedDismissed, Selection
 from streams.core.drift.compare import compare
 from streams.core.drift.findings import Comparison, LogSide, Tell
 from tests.core.drift_world import COMPANY, device_row, explained, item_row, log_of, one, seen
-from tests.core.spec import HOUR, START, Scene, device, devices, removed, subject
+from tests.core.spec import HOUR, START, Scene, companies, device, devices, removed, subject
 
 AT_ONCE = {"devices": {"grace": "0s"}}
 LATER = {"devices": {"grace": "7d"}}
@@ -50,7 +50,8 @@ def test_an_inactive_item_of_another_company_is_history() -> None:
     [
         (devices(device()), "Waiting:UpsertConfigurationItem"),
         (devices(device()).settle("UpsertConfigurationItem", "Rejected", reason="AmbiguousItem"), "AmbiguousItem"),
-        (devices(device(where=subject(organization=99))), "UnmappedOrganization"),
+        (devices(companies((1, "Elsewhere")), device(where=subject(organization=99))), "UnmappedOrganization"),
+        (devices(device(where=subject(organization=99))), "CompaniesNotKnown"),
     ],
 )
 def test_a_device_whose_item_waits_for_something_is_explained(scene: Scene, reason: str) -> None:

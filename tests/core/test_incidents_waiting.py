@@ -31,9 +31,10 @@ from tests.core.spec import (
 def test_an_alert_of_an_unmapped_organization_waits_and_goes_out_when_mapped() -> None:
     scene = incidents(triggered(subject=subject(organization=99, organization_name="Südwind KG")))
     assert scene.kinds == []
-    assert scene.disposition() == ("parked", "UnmappedOrganization")
+    assert scene.disposition() == ("parked", "CompaniesNotKnown")
     scene.when(companies((5, "Suedwind")))
     assert scene.kinds == []
+    assert scene.disposition() == ("parked", "UnmappedOrganization")
     (create,) = scene.when(companies((5, "Suedwind"), (6, "südwind"))).issued
     assert isinstance(create, CreateTicket)
     assert create.company_id == 6
@@ -98,7 +99,7 @@ def test_a_retry_concerns_what_it_names_only() -> None:
 
 
 def test_dismissed_for_a_reason_only_what_is_parked_for_it_is_given_up() -> None:
-    scene = incidents(triggered(subject=subject(organization=99)))
+    scene = incidents(companies((1, "Elsewhere")), triggered(subject=subject(organization=99)))
     other = Selection(ids=(UID_A,), because="UnknownQueue")
     scene.when(ParkedDismissed(selection=other, actor="ada", note="n"))
     assert scene.disposition() == ("parked", "UnmappedOrganization")

@@ -123,7 +123,7 @@ def test_an_alert_of_a_condition_that_has_its_ticket_already_is_not_held() -> No
 
 def test_a_held_alert_without_a_company_is_parked_when_its_hold_is_over_and_held_only_once() -> None:
     lost = subject(organization=99, organization_name="Westwind")
-    scene = incidents(triggered(subject=lost), **lifecycle(hold="5m"))
+    scene = incidents(companies((1, "Elsewhere")), triggered(subject=lost), **lifecycle(hold="5m"))
     assert scene.disposition() == ("held", "Holding")
     scene.fire()
     assert scene.disposition() == ("parked", "UnmappedOrganization")

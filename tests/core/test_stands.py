@@ -12,6 +12,7 @@ from tests.core.spec import (
     UID_A,
     UID_C,
     Scene,
+    companies,
     device,
     devices,
     incidents,
@@ -77,7 +78,7 @@ def test_before_it_was_known_nothing_stood() -> None:
 
 
 def test_a_device_stands_with_its_item_and_what_is_parked() -> None:
-    scene = devices(device()).settle("UpsertConfigurationItem").later(HOUR)
+    scene = devices(companies((1, "Elsewhere")), device()).settle("UpsertConfigurationItem").later(HOUR)
     scene.when(device(START + HOUR, where=subject(organization=99, organization_name="Westwind")))
     assert told(scene.records, "407", as_of=START).stands == ["device 407: item 700 of company 29683"]
     assert "device 407: upsert parked: UnmappedOrganization" in told(scene.records, "407", as_of=START + HOUR).stands

@@ -10,6 +10,7 @@ from tests.core.spec import (
     UID_A,
     UID_B,
     Scene,
+    companies,
     device,
     devices,
     incidents,
@@ -25,7 +26,7 @@ def parked(scene: Scene) -> list[tuple[str, str, int | None, str]]:
 
 
 def test_a_parked_alert_is_listed_by_its_uid_with_what_to_do() -> None:
-    scene = incidents(triggered(subject=subject(organization=99)))
+    scene = incidents(companies((1, "Elsewhere")), triggered(subject=subject(organization=99)))
     assert parked(scene) == [(UID_A, "Alert", 99, "UnmappedOrganization")]
     (item,) = parked_in("incidents", "407", scene.state[b"407"])
     assert "organization: 99" in item.detail

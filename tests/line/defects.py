@@ -144,14 +144,17 @@ class Stage:
     pair: Row
     both: list[str]
     shared: Row
+    #: Like the open ones; nothing is planted at them.
+    spare: list[tuple[Row, str, Row]]
 
 
 def set_up(planter: Planter) -> Stage:
     """Stories that went well, while everything is heard."""
     system = planter.system
-    planter.prepare(56)
+    planter.prepare(60)
     over = planter.raised(4)
     mine = planter.raised(22)
+    spare = planter.raised(4)
     for _, uid, _ in over[:3]:
         system.clear(uid)
     system.complete(over[3][2])
@@ -161,7 +164,7 @@ def set_up(planter: Planter) -> Stage:
     both = [system.alert(pair, f"pair at {pair['id']}") for _ in range(2)]
     (shared,) = system.opened(both[0])
     system.silence(1.0)
-    return Stage(over, mine, pair, both, shared)
+    return Stage(over, mine, pair, both, shared, spare)
 
 
 def plant(planter: Planter, stage: Stage) -> list[Defect]:

@@ -1,26 +1,78 @@
-"""``lockstep up`` itself: one worker becomes two and one again, what is killed comes back, SIGTERM ends everything."""
+"""``lockstep up`` itself: it begins with a wrong key, one worker becomes two and one again, what is killed comes back, SIGTERM ends everything."""
 
 from __future__ import annotations
 
+import json
 import signal
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 
 import psutil
 import pytest
 
-from tests.line.system import System, until
+from streams.secrets_file import store_secrets
+from tests.line.system import Row, Said, System, until
 from tests.line.test_kills import Burst, _shared
 
 
+@dataclass(slots=True)
+class FirstStart:
+    """What a small installation of its own said while Autotask's key was wrong, and what it has done since then."""
+
+    system: System
+    alert: str = ""
+    parked: list[Row] = field(default_factory=list)
+    status: Said | None = None
+
+
 @pytest.fixture(scope="module")
-def alone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
-    """A small installation of its own, with one worker."""
+def first_start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FirstStart]:
+    """With one worker. Autotask was never read before the key is given; then everything has come to its end."""
     running = System(tmp_path_factory.mktemp("up"), workers=1, devices=24, organizations=1)
+    found = FirstStart(running)
     try:
-        yield running.start()
+        running.start_sandbox()
+        right = running.given["autotask"]
+        store_secrets(running.secrets, "autotask", {"secret": "wrong", "integration_code": right["integration_code"]})
+        running.start_up()
+        found.alert = running.alert(running.take()[0], "before anything was read")
+
+        def waits() -> bool:
+            said = running.lockstep("parked", "list", "--json")
+            found.parked = json.loads(said.out)["parked"] if said.code == 0 and said.out else []
+            return found.alert in {row["id"] for row in found.parked} and len(found.parked) > 20
+
+        until("the alert and the devices wait", waits, seconds=60)
+        found.status = running.lockstep("status")
+        secret = f"{right['secret']}\n"
+        code = right["integration_code"]
+        said = running.lockstep("connect", "autotask", "--integration-code", code, "--secret-stdin", stdin=secret)
+        assert said.code == 0, said
+        until("every device has an item", running._all_items, seconds=90)
+        yield found
     finally:
         running.close()
+
+
+@pytest.fixture(scope="module")
+def alone(first_start: FirstStart) -> System:
+    return first_start.system
+
+
+def test_before_autotask_was_ever_read_nobody_is_called_unmapped_and_then_all_of_it_goes_out_once(
+    first_start: FirstStart,
+) -> None:
+    assert {row["reason"] for row in first_start.parked} == {"CompaniesNotKnown"}
+    assert first_start.status is not None
+    assert "unknown; the company of organization" in first_start.status.out
+    assert "is not known yet: Autotask was never read" in first_start.status.out
+    assert "unmapped" not in first_start.status.out
+    system = first_start.system
+    system.opened(first_start.alert)
+    assert [row for row in system.tickets() if first_start.alert.replace("-", "") in row["externalID"]] != []
+    assert len(system.tickets()) == 1
+    assert json.loads(system.lockstep("parked", "list", "--json").out)["parked"] == []
 
 
 @pytest.mark.long

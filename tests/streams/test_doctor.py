@@ -10,15 +10,17 @@ import pytest
 from connectors.autotask.vendor_clock import vendor_time
 from streams.clock import machine_now
 from streams.core.connection import Connection
+from streams.core.context import parse_context
 from streams.doctor import kafka_version
 from streams.doctor.everything import clock_line
 from streams.doctor.kafka import _topics, lagging
 from streams.doctor.kafka_version import Told
-from streams.doctor.running import _budget, _clocks, _connection, _roles, _told_by_connectors, _waiting
+from streams.doctor.running import _budget, _clocks, _connection, _mapping, _roles, _told_by_connectors, _waiting
 from streams.settings import Settings
 from streams.topics import Finding
 from tests.connectors.autotask_lab import lab
 from tests.connectors.autotask_tenant import running_board
+from tests.core.spec import companies, incidents, organizations
 
 NOW = 1_795_000_000_000
 HERE = ("audit", "workers")
@@ -117,6 +119,21 @@ def test_parked_work_is_counted_by_reason_the_most_first() -> None:
     lines = list(_waiting({"AmbiguousItem": 1, "UnmappedOrganization": 7}))
     assert [line.found for line in lines] == ["7 because of UnmappedOrganization", "1 because of AmbiguousItem"]
     assert [line.level for line in _waiting({})] == ["ok"]
+
+
+def test_before_the_companies_are_read_the_remedy_is_the_connection_and_then_the_policy() -> None:
+    scene = incidents(organizations((98, "Ostwind"), (99, "Westwind")))
+    line = _mapping(parse_context(scene.state[b"~context"]).mapping())
+    assert (line.level, "companies of 2 organizations" in line.found, "test autotask" in line.do) == (
+        "warning",
+        True,
+        True,
+    )
+    scene.when(companies((29683, "Nordwind"), (5, "Ostwind")))
+    line = _mapping(parse_context(scene.state[b"~context"]).mapping())
+    assert ("unmapped" in line.found, "companies.map" in line.do) == (True, True)
+    scene.when(companies((29683, "Nordwind"), (5, "Ostwind"), (6, "Westwind")))
+    assert _mapping(parse_context(scene.state[b"~context"]).mapping()).level == "ok"
 
 
 def test_a_missing_topic_and_another_number_of_partitions_are_wrong_another_retention_is_a_warning() -> None:

@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Any
+import asyncio
+from types import SimpleNamespace
+from typing import Any, ClassVar
 
 import pytest
 
+from connectors.ninjaone.config import NinjaOneConfig
+from connectors.ninjaone.survey import NinjaOneSeen, NinjaOneSurvey
+from connectors.ports import OpenGate
 from schemas.audit import AuditedCommand as Command
 from schemas.audit import AuditedFact, AuditRecord
 from schemas.facts import CommandSettled
 from streams.core.drift.compare import compare
-from streams.core.drift.findings import CLASSES, Drift, DriftClass, told
+from streams.core.drift.findings import CLASSES, Comparison, Drift, DriftClass, Tell, told
 from streams.reconciling.awaiting import Followed
-from streams.reconciling.reconcile import same_matter
+from streams.reconciling.reconcile import Judged, Reconciler, same_matter
+from streams.reconciling.resync import _everything
 from streams.reconciling.scope import Scope
-from tests.core.drift_world import alert_row, item_row, log_of, open_ticket, seen
+from streams.reconciling.vendors_side import Look
+from tests.core.drift_world import ASKED_AT, alert_row, item_row, log_of, open_ticket, seen
 from tests.core.spec import Scene, incidents, subject, triggered
+from tests.core.test_drift_over import NAMES, UNDONE, listened, touched
 
 OTHER = "22222222-3333-4444-8555-666666666666"
 ORGANIZATIONS = {17: "Nordwind GmbH", 18: "Suedwind"}
@@ -103,6 +111,71 @@ def test_why_a_repair_mended_nothing_is_what_was_decided_or_how_its_command_ende
         0,
         "complete-ticket Rejected: RequiredField a resolution is missing",
     )
+
+
+def surveys() -> Any:
+    """Both, of which a resync here asks for the words of an alert's end only; nobody is called."""
+    config = NinjaOneConfig(base_url="http://127.0.0.1:1", client_id="-", client_secret="-")
+    wait = {"sleep": asyncio.sleep, "jitter": lambda: 0.0}
+    return SimpleNamespace(
+        ninjaone=NinjaOneSurvey.create(config, gate=OpenGate("ninjaone"), now=lambda: ASKED_AT, **wait)
+    )
+
+
+@pytest.mark.parametrize(
+    ("past", "told"),
+    [
+        ((), {"alerts over": 1}),
+        (UNDONE, {"tickets reopened": 1}),
+        (None, {}),
+    ],
+)
+async def test_a_resync_neither_completes_what_may_have_been_reopened_nor_keeps_back_what_was(
+    past: Any, told: dict[str, int]
+) -> None:
+    row = touched(status=1) if past == () else touched()
+    side = seen(tickets=(row,), pasts={5001: past}, status_names=NAMES)
+    look = Look(side, NinjaOneSeen(ASKED_AT), {}, ASKED_AT)
+    found = await _everything(surveys(), log_of(listened()), look, Scope())
+    assert {kind: len(some) for kind, some in found.items() if some and kind != "tickets"} == told
+
+
+class Scripted(Reconciler):
+    """Repairs whose looks are given, and what was published in each round."""
+
+    looks: ClassVar[list[list[Drift]]] = []
+    published: ClassVar[list[list[str]]] = []
+
+    async def _look(self, *given: Any) -> Any:
+        return None, Comparison(drifts=self.looks.pop(0))
+
+    async def _publish(self, vendors: Any, seen: Any, pending: Any) -> Followed:
+        self.published.append([one.drift for _, one in pending if one.repairs])
+        return Followed(frozenset())
+
+
+async def test_what_waits_for_another_repair_is_looked_at_again_until_that_is_heard_of() -> None:
+    """The item is made, and only the look after the next one shows that the agent of the tickets knows it."""
+    missing = drift("MissingItem", repairs=(Tell("device", "407"),))
+    waits = drift("ForeignEdit", ticket_id=5001, waits=True, left="its device has no item at the moment")
+    ready = waits.but(waits=False, left="", repairs=(Tell("ticket", "5001"),))
+    nothing = SimpleNamespace()
+    run = Scripted(*[nothing] * 6, classes=(), grace=0, within=1, step=print, progress=print)  # type: ignore[arg-type]
+
+    async def read() -> None:
+        return None
+
+    async def mended(*looks: list[Drift]) -> list[tuple[str, str]]:
+        Scripted.looks, Scripted.published = list(looks), []
+        judged = [Judged(missing), Judged(waits)]
+        await run._mend(SimpleNamespace(read=read), nothing, nothing, judged)  # type: ignore[arg-type]
+        return [(one.state, one.why) for one in judged]
+
+    assert await mended([waits], [ready], []) == [("mended", "")] * 2
+    assert Scripted.published == [["MissingItem"], [], ["ForeignEdit"]]
+    assert await mended([ready], []) == [("mended", "")] * 2
+    # Nobody can wait for ever.
+    assert await mended([waits], [waits]) == [("mended", ""), ("left", "its device has no item at the moment")]
 
 
 def test_every_class_has_a_name_of_its_own_for_the_command_line() -> None:

@@ -171,8 +171,12 @@ async def test_a_rule_may_take_it_by_its_source_type(monkeypatch: pytest.MonkeyP
     ("parts", "why"),
     [
         (
-            {"companies": {"map": []}},
+            {"companies": {"map": [], "auto_match": "never"}},
             "the alert is parked (UnmappedOrganization: organization 17 'Nordwind GmbH' has no",
+        ),
+        (
+            {"companies": {"map": []}},
+            "the alert is parked (CompaniesNotKnown: the company of organization 17 'Nordwind GmbH' is not known yet",
         ),
         (
             {"maintenance": [{"name": "move", "from": "2026-11-24T03:00:00Z", "to": "2026-11-24T05:00:00Z"}]},

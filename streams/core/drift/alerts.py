@@ -10,8 +10,8 @@ from schemas.drift import DriftObserved
 from schemas.identity import IdentityError, external_id
 from streams.core.alerts import Alert, outlives
 from streams.core.drift.findings import Body, Comparison, Drift, LogSide, SeenAlert, Tell, VendorSide, under_way
+from streams.core.drift.over import compare_over
 from streams.core.incident import status_of
-from streams.core.policy.vocabulary import TEST_ALERT
 
 
 def compare_alerts(log: LogSide, seen: VendorSide, found: Comparison) -> None:
@@ -21,8 +21,7 @@ def compare_alerts(log: LogSide, seen: VendorSide, found: Comparison) -> None:
     carried = {ticket.external_id for ticket in seen.tickets.values() if not ticket.is_complete}
     for uid, alert in sorted(seen.alerts.items()):
         _listed(log, seen, carried, found, replace(alert, key=keys.get(uid, alert.key)))
-    for key, body in sorted(log.incidents.items()):
-        _not_listed(body, key, seen, found)
+    compare_over(log, seen, found)
     found.active = len(seen.alerts)
 
 
@@ -152,35 +151,3 @@ def _thought_over(seen: VendorSide, found: Comparison, listed: SeenAlert, body: 
     what = f"ticket {ticket.ticket_number} is complete; alert {listed.uid} was reset, and is active again or still"
     found.drifts.append(_missed_reset(seen, listed, name, ticket, what))
     return None
-
-
-def _not_listed(body: Body, key: str, seen: VendorSide, found: Comparison) -> None:
-    """Alerts that the log takes for active and NinjaOne does not list, one drift for each incident."""
-    gone: dict[str, list[str]] = {}
-    for uid, alert in sorted(body.get("alerts", {}).items()):
-        if not alert.get("active") or uid in seen.alerts or "storms_own" in alert:
-            continue
-        name = alert.get("incident", "")
-        incident = body.get("incidents", {}).get(name, {})
-        source = (alert.get("fact") or incident.get("fact") or {}).get("source_type")
-        if source != TEST_ALERT and under_way(body, name) is None:
-            gone.setdefault(name, []).append(uid)
-    for name, uids in sorted(gone.items()):
-        incident = body.get("incidents", {}).get(name, {})
-        ticket = seen.tickets.get(incident.get("ticket", -1))
-        stands = (
-            f"ticket {ticket.ticket_number} is open" if ticket and not ticket.is_complete else "the log waits for it"
-        )
-        found.drifts.append(
-            Drift(
-                drift="MissedClose",
-                key=key,
-                organization_id=incident.get("organization"),
-                uids=tuple(uids),
-                external_id=name or None,
-                ticket_id=ticket.id if ticket else None,
-                ticket_number=ticket.ticket_number if ticket else "",
-                what=f"alert {', '.join(uids)} is over in NinjaOne, and {stands}",
-                repairs=tuple(Tell("gone", uid) for uid in uids),
-            )
-        )

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from schemas.autotask import ConfigurationItem, Ticket
+from schemas.autotask import ConfigurationItem, Ticket, TicketHistoryRow
 from schemas.commands import CreateTicket, UpsertConfigurationItem
 from schemas.drift import DriftObserved
 
@@ -86,7 +86,9 @@ class VendorSide:
     """What both vendors showed. ``asked_at`` (epoch ms, our clock) is when NinjaOne was asked for its active alerts.
 
     ``pending``: keys of devices that NinjaOne has and does not list (not approved). ``deleted``: tickets that were asked for by id and
-    are gone. ``foreign``: what of a device's item is not as it was written, by key.
+    are gone. ``foreign``: what of a device's item is not as it was written, by key. ``lost_items``: items that open tickets of
+    ours carry, or should, and that do not exist. ``pasts``: the history of tickets, where it was asked for; ``None``: it could not be read.
+    ``status_names``: what the tenant calls a status, where that was asked for.
     """
 
     asked_at: int
@@ -97,6 +99,9 @@ class VendorSide:
     deleted: frozenset[int] = frozenset()
     items: Mapping[int, ConfigurationItem] = field(default_factory=dict)
     foreign: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    lost_items: frozenset[int] = frozenset()
+    pasts: Mapping[int, tuple[TicketHistoryRow, ...] | None] = field(default_factory=dict)
+    status_names: Mapping[int, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +119,11 @@ class Tell:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Drift:
-    """One thing that is apart. ``what`` is one line; without ``repairs`` it is left, and ``left`` says why."""
+    """One thing that is apart. ``what`` is one line; without ``repairs`` it is left, and ``left`` says why.
+
+    ``waits``: its repair needs what another one brings about first. ``doubt``: one line why the repair may be wrong; it is
+    carried out only where the class was named.
+    """
 
     drift: DriftClass
     key: str
@@ -128,6 +137,18 @@ class Drift:
     fields: tuple[str, ...] = ()
     repairs: tuple[Tell | DriftObserved, ...] = ()
     left: str = ""
+    waits: bool = False
+    doubt: str = ""
+
+    def but(self, **changes: Any) -> Drift:
+        """The same with other fields."""
+        return replace(self, **changes)
+
+    def where_named(self, classes: Collection[str]) -> Drift:
+        """Without repairs where they may be wrong and nobody named the class."""
+        if not self.doubt or self.drift in classes:
+            return self
+        return replace(self, repairs=(), left=self.doubt)
 
     @property
     def identity(self) -> tuple[Any, ...]:

@@ -22,7 +22,7 @@ def compare_tickets(log: LogSide, seen: VendorSide, found: Comparison) -> None:
         if "ticket" in incident
     }
     # By the alerts' comparison, which came before.
-    closes = {drift.external_id for drift in found.drifts if drift.drift == "MissedClose"}
+    closes = {drift.external_id for drift in found.drifts if drift.drift in ("MissedClose", "MissedChange")}
     apart = {drift.ticket_id for drift in found.drifts}
     for _, ticket in sorted(seen.tickets.items()):
         if not ticket.is_complete:
@@ -102,13 +102,40 @@ class _Look:
         if company is not None and self.ticket.company_id != company:
             fields.append("companyID")
         item = asked.configuration_item_id if asked is not None else None
-        today = self.body.get("item", {}).get("id", item)
-        if item is not None and self.ticket.configuration_item_id not in (item, today):
+        known = self.body.get("item")
+        # What a repair gives it (``_restore``): the device's item of today, if that is of the ticket's company.
+        today = known["id"] if known and known["company"] == company else item
+        present = self.ticket.configuration_item_id
+        accepted = {item, today, known["id"] if known else item} - self.seen.lost_items
+        wrong = item is not None and present not in accepted
+        if wrong and today not in self.seen.lost_items:
             fields.append("configurationItemID")
         if fields:
             line = f"ticket {self.number} was changed where it is ours: {', '.join(fields)}"
+            if present in self.seen.lost_items and fields == ["configurationItemID"]:
+                line = f"ticket {self.number} carries the configuration item {present}, which was deleted; its device has {today}"
             fact = self.fact("ForeignEdit", fields=tuple(fields), company_id=company, item_id=item)
             self.drift("ForeignEdit", line, fact, fields=tuple(fields))
+        elif wrong and self._gets_an_item(company):
+            gone = (
+                "has no configuration item"
+                if present is None
+                else f"carries the configuration item {present}, which was deleted"
+            )
+            self.drift(
+                "ForeignEdit",
+                f"ticket {self.number} {gone}",
+                fields=("configurationItemID",),
+                left="its device has no item at the moment; the ticket gets the one that is made",
+                waits=True,
+            )
+
+    def _gets_an_item(self, company: int | None) -> bool:
+        """Whether the device is to have an item in the ticket's company; after a move or a removal there is none to point to."""
+        device = self.log.devices.get(self.key, {})
+        if "observed" not in device or "dismissed" in device:
+            return False
+        return bool(device.get("written", {}).get("company", company) == company)
 
     def standing(self, incident: Incident, closes: Set[str | None]) -> None:
         """Whether the incident wants its ticket open."""

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from schemas.commands import CompleteTicket, RestoreTicket
 from schemas.drift import DriftObserved
-from streams.core.alerts import extent, restored
+from streams.core.alerts import alive, extent, restored
 from streams.core.context import Context
 from streams.core.decision import Draft
 from streams.core.incident import Incident, find_command, send, speaker_of
-from streams.core.placing import place
+from streams.core.placing import clear, place
 from streams.core.reconcile import NEVER_COMPLETED, completion, rule_of
 from streams.core.ticketing import reset_alert
 
@@ -49,6 +49,8 @@ def ticket_drift(draft: Draft, context: Context, fact: DriftObserved) -> None:
     match fact.drift:
         case "MissedClose":
             _close(draft, context, external_id, incident)
+        case "MissedChange":
+            _reopened(draft, context, external_id, incident, fact)
         case "MissedReset":
             _reset(draft, external_id, incident, fact)
         case "MissingTicket":
@@ -93,6 +95,21 @@ def _close(draft: Draft, context: Context, external_id: str, incident: Incident)
     if rule.close_if == "never":
         return draft.reason(NEVER_COMPLETED, external_id)
     return send(draft, completion(draft, external_id, incident, rule), external_id, ordinal=1, type=MEND)
+
+
+def _reopened(draft: Draft, context: Context, external_id: str, incident: Incident, fact: DriftObserved) -> None:
+    """Somebody completed its ticket and reopened it, and its alerts are over: they leave it, and it stays open, the technician's."""
+    if "ended" in incident or "parked" in incident:
+        return draft.reason("IncidentEnded" if "ended" in incident else "IncidentParked", external_id)
+    for uid in incident["active"]:
+        draft.change("DisappearanceSeen", {"gone": fact.observed_at}, "alerts", uid)
+    if any(alive(draft.body["alerts"][uid]) for uid in incident["active"]):
+        return draft.reason("Superseded", external_id, "an alert of it was raised again since")
+    if "back" in incident:
+        draft.change("TicketReopened", {"back": None}, "incidents", external_id)
+    for uid in list(incident["active"]):
+        clear(draft, context, uid, "Gone", by_us=True)
+    return None
 
 
 def _reset(draft: Draft, external_id: str, incident: Incident, fact: DriftObserved) -> None:

@@ -14,6 +14,8 @@ NODE_CLASSES = (
 
 #: The source type of ``lockstep send-test-alert``, which NinjaOne does not have.
 TEST_ALERT = "LOCKSTEP_TEST"
+#: The condition of one whose ticket is to stay open until somebody completes it.
+KEPT_TEST_ALERT = "Lockstep test, kept"
 #: Every ``sourceType`` that NinjaOne's API names, in its own spelling (vendor's OpenAPI document of alerts).
 SOURCE_TYPES = (
     "AGENT_OFFLINE",
