@@ -84,7 +84,11 @@ class Verifier:
         fact = _fact_in(document["fact"])
         version = document.get("decisions")
         sequence = document.get("sequence")
-        if self._cut or version not in (None, DECISIONS) or sequence != (self._next if sequence or self._numbered else None):
+        if (
+            self._cut
+            or version not in (None, DECISIONS)
+            or sequence != (self._next if sequence or self._numbered else None)
+        ):
             return False
         if self._expected:
             steps = list(self._expected) if self._last is not None and same_place(fact, self._last) else []
