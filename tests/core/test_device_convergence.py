@@ -14,7 +14,7 @@ from schemas.facts import CommandSettled, Fact, TimerFired
 from schemas.model import canonical
 from streams.core.decision import Issued
 from streams.core.verify import Verifier
-from tests.core.spec import START, Scene, device, policy, removed, subject
+from tests.core.spec import START, Scene, companies, device, policy, removed, subject
 
 #: Organizations 17 and 18 belong to one company each, 19 shares the company of 18, 99 has none.
 COMPANIES = {17: 100, 18: 200, 19: 200}
@@ -35,7 +35,9 @@ class AnyOrderOfDevices(RuleBasedStateMachine):
 
     @initialize()
     def begin(self) -> None:
-        self.scene = Scene("devices", policy(companies=MAPPING, devices={"on_delete": "retire", "grace": "1m"}))
+        rules = policy(companies=MAPPING, devices={"on_delete": "retire", "grace": "1m"})
+        # Before a list of companies is known a device keeps its item, wherever it moves.
+        self.scene = Scene("devices", rules, companies((100, "A"), (200, "B")))
         self.clock = START
         self.organization = 17
         self.name = "A"
