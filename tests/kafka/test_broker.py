@@ -125,6 +125,7 @@ def test_a_second_owner_of_the_folder_is_refused_in_one_line(broker: EmbeddedBro
     assert attach(broker.data_dir) == broker.bootstrap_servers
 
 
+@pytest.mark.faults
 async def test_after_kill_nine_the_broker_comes_back_at_the_same_address_with_its_records(tmp_path: Path) -> None:
     broker = EmbeddedBroker(tmp_path / "k")
     await broker.start()
@@ -160,6 +161,7 @@ def test_the_broker_dies_even_when_its_keeper_is_killed_first(tmp_path: Path) ->
         assert eventually(lambda: not psutil.pid_exists(pid))
 
 
+@pytest.mark.faults
 def test_a_killed_owners_folder_is_taken_over_with_its_records_and_address(tmp_path: Path) -> None:
     with owner_of(tmp_path) as (owner, pid):
         address = attach(tmp_path)
