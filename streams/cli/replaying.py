@@ -12,12 +12,14 @@ import orjson
 
 from schemas.envelope import rfc3339
 from streams.cli.base import FINDING, Failure, common, run, say, say_error, say_json, settings_of
+from streams.cli.keeping import anew, folder_of, in_json, run_kept
 from streams.cli.parameters import Instant
 from streams.cli.progress import Progress
 from streams.clock import machine_now
 from streams.core.whatif import Comparison, Side, Ticket, TicketChange
 from streams.policy_file import read_policy
 from streams.replay.from_facts import FactsDecided, rebuild_from_facts
+from streams.replay.going_on import Ledger
 from streams.replay.rebuild import Rebuilt, alerts_in, rows_of
 from streams.replay.rebuild import rebuild as rebuilt_from_audit
 from streams.replay.whatif import what_if
@@ -37,23 +39,35 @@ _SHOWN = 20
     help="Write the documents (with --key: that key's) to a file, one JSON line each.",
 )
 @click.option("--from-facts", is_flag=True, help="Decide the fact topics anew by recorded time, not the audit's order.")
+@anew
 @common
 def rebuild(
-    config: Path | None, as_json: bool, as_of: int | None, key: str | None, output: Path | None, from_facts: bool
+    config: Path | None,
+    as_json: bool,
+    as_of: int | None,
+    key: str | None,
+    output: Path | None,
+    from_facts: bool,
+    anew: bool,
 ) -> int:
     """State from the recorded decisions, compared byte for byte with the live one; exit 2 where they differ.
 
     With --as-of the state as it was at that moment; then there is nothing to compare with. With --from-facts every ticket and
-    item has to be the same, open or completed; each that is not is told with its cause.
+    item has to be the same, open or completed; each that is not is told with its cause. Interrupted and run again, it goes on where
+    it was, but with --from-facts.
     """
     if from_facts:
         return _from_facts(config, as_json, as_of, key, output)
+    settings = settings_of(config)
+    ledger = Ledger(folder_of(settings), "rebuild", {"as_of": as_of}, anew=anew, tell=say_error)
 
     async def main() -> Rebuilt:
+        options = await kafka_options(settings)
         with Progress("records") as progress:
-            return await rebuilt_from_audit(await kafka_options(settings_of(config)), as_of=as_of, progress=progress)
+            return await rebuilt_from_audit(options, as_of=as_of, progress=progress, ledger=ledger)
 
-    found = run(main())
+    with ledger:
+        found = run_kept(main(), ledger)
     rows = list(rows_of(found.documents))
     shown = _of_key(rows, key, as_of)
     _write(rows if key is None else shown, output)
@@ -68,6 +82,7 @@ def rebuild(
                 "compared_with_live_state": found.compared,
                 "differences": found.differences,
                 "begins": found.begins,
+                **in_json(ledger),
                 **({"shown": shown} if key is not None else {}),
             }
         )
@@ -76,6 +91,8 @@ def rebuild(
         say(orjson.dumps(row, option=orjson.OPT_INDENT_2).decode())
     when = f" as of {rfc3339(as_of)}" if as_of is not None else ""
     say(f"{len(rows)} documents from {found.records} records{when}")
+    if ledger.earlier is not None:
+        say(f"{ledger.earlier.records} of them in earlier runs, the last until {rfc3339(ledger.earlier.at)}")
     for line in found.begins:
         say(line)
     if counts:

@@ -20,8 +20,7 @@ from streams.core.verify import event_of, same_place
 from streams.core.whatif import Comparison, Side, Simulation, TimerName
 from streams.kafka_options import KafkaOptions
 from streams.readers import ReadError, end_offsets, first_offsets, read_all
-from streams.replay.partitions import Tell, over_partitions
-from streams.replay.verify import BREATHE
+from streams.replay.partitions import BREATHE, Tell, over_partitions
 
 #: Of any version.
 _TIMER_FIRED = TimerFired.ce_type.rpartition(".v")[0]

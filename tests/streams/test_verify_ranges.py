@@ -12,8 +12,8 @@ from schemas.audit import AuditRecord
 from streams.core.ranges import Chooser, Range
 from streams.kafka_options import KafkaOptions
 from streams.ports import InputRecord
-from streams.replay import verify
-from streams.replay.verify import VerifiedPartition, VerifyPartition
+from streams.replay import verify_partition as verify
+from streams.replay.verify_partition import VerifiedPartition, VerifyPartition
 from tests.core.spec import (
     EXTERNAL_A,
     HOUR,
