@@ -199,7 +199,7 @@ class RebuildPartition:
         except (asyncio.CancelledError, ReadError):
             keeping.keep(last, known.seen, known.rows())
             raise
-        if keeping.due:
+        if keeping.due_at_end:
             keeping.keep(last, known.seen, known.rows())
         tell(known.seen - before)
         documents = {agent: rebuilder.documents() for agent, rebuilder in rebuilders.items()}

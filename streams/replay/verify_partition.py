@@ -125,7 +125,7 @@ class VerifyPartition:
         except (asyncio.CancelledError, ReadError):
             self._keep(keeping, known, last)
             raise
-        if difference is None and keeping.due:
+        if difference is None and keeping.due_at_end:
             self._keep(keeping, known, last)
         tell(known.records - before)
         return VerifiedPartition(
