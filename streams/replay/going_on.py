@@ -19,8 +19,8 @@ from schemas import VERSION
 from schemas.envelope import rfc3339
 from schemas.topics import AGENT_STATE, AUDIT
 from streams.core.version import DECISIONS
-from streams.kafka_options import KafkaOptions
-from streams.readers import Offsets, read_all
+from streams.kafka_options import LOOK_AT, KafkaOptions
+from streams.readers import Offsets, ReadError, read_all
 from streams.replay.bookmarks import EVERY_S, Bookmark, Bookmarks, DamagedBookmark, head_of
 
 #: Of the files. Raised with what is in them.
@@ -235,13 +235,15 @@ async def _gone(options: KafkaOptions, partition: int, kept: Bookmark, first: in
 
 
 async def _cluster(options: KafkaOptions) -> str | None:
-    """The id of the cluster; ``None`` where it does not say: the last record is looked at anyway."""
+    """The id of the cluster; ``None`` where it has none to tell. Raises ``ReadError``."""
     admin = AIOKafkaAdminClient(**options.client(), client_id="lockstep.reader")
     try:
         await admin.start()
         found = (await admin.describe_cluster()).get("cluster_id")
         return str(found) if found is not None else None
-    except (KafkaError, OSError):
-        return None
+    except (KafkaError, OSError) as error:
+        raise ReadError(
+            f"Kafka at {options.bootstrap_servers} does not answer ({type(error).__name__}): {LOOK_AT}"
+        ) from None
     finally:
         await admin.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 import signal
 import threading
@@ -95,6 +96,9 @@ _counted: Synchronized[int]
 def _share(counted: Synchronized[int]) -> None:
     global _counted
     _counted = counted
+    # As on the command line: a verb's own line says what is wrong, once.
+    for library in ("aiokafka", "asyncio"):
+        logging.getLogger(library).addHandler(logging.NullHandler())
     threading.Thread(target=_end_with_parent, name="parent", daemon=True).start()
 
 
@@ -121,9 +125,19 @@ def _there(job: Job[T], partition: int) -> T:
 async def _until_terminated(work: Coroutine[Any, Any, T]) -> T:
     """The work's result; where this process is told to end, the work is cancelled first."""
     task = asyncio.ensure_future(work)
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    told = False
+
+    def end() -> None:
+        nonlocal told
+        told = True
+        task.cancel()
+
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGTERM, end)
     try:
         return await task
-    except asyncio.CancelledError:
-        # At once: the pool would give this process its next job.
-        os._exit(128 + signal.SIGTERM)
+    finally:
+        loop.remove_signal_handler(signal.SIGTERM)
+        if told:
+            # At once: the pool would give this process its next job.
+            os._exit(128 + signal.SIGTERM)

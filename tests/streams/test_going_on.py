@@ -158,6 +158,7 @@ RANGES = [
     Range(partition=0, first=4, last=14),
     Range(key="9"),
     Range(organization=99),
+    Range(organization=17),
     Range(key="407", since=START + HOUR),
 ]
 
