@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import asdict
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -182,25 +183,39 @@ def _tell_differences(lines: list[str]) -> None:
     help="The draft: a policy file.",
 )
 @click.option("--since", type=Instant(), help="When the draft would have come into force (default: thirty days ago).")
+@anew
 @common
-def whatif(config: Path | None, as_json: bool, draft: Path, since: int | None) -> int:
+def whatif(config: Path | None, as_json: bool, draft: Path, since: int | None, anew: bool) -> int:
     """The recorded facts under a draft policy: which tickets would be opened, not opened or others; exit 2 where any.
 
-    No vendor is called and nothing is written. Tickets of devices' alerts are compared, configuration items are not.
+    No vendor is called and nothing is written. Tickets of devices' alerts are compared, configuration items are not. Interrupted and run again with
+    the same policy and moment, it goes on where it was, over the log as it was then.
     """
     file = read_policy(draft)
     begin = since if since is not None else machine_now() - _MONTH_MS
+    settings = settings_of(config)
+    asked = {"since": begin, "policy": sha256(file.document.encode()).hexdigest()}
+    ledger = Ledger(folder_of(settings), "whatif", asked, anew=anew, tell=say_error, readings=2)
 
     async def main() -> Comparison:
+        options = await kafka_options(settings)
         with Progress("records") as progress:
-            options = await kafka_options(settings_of(config))
-            return await what_if(options, file.document, since=begin, progress=progress)
+            return await what_if(options, file.document, since=begin, progress=progress, ledger=ledger)
 
-    found = run(main())
+    with ledger:
+        found = run_kept(main(), ledger)
     changes = found.changes()
     sides = {"live": _side(found.live), "draft": _side(found.draft)}
     if as_json:
-        say_json({"since": rfc3339(begin), "facts": found.facts, **sides, "changes": [_change(one) for one in changes]})
+        say_json(
+            {
+                "since": rfc3339(begin),
+                "facts": found.facts,
+                **sides,
+                "changes": [_change(one) for one in changes],
+                **in_json(ledger),
+            }
+        )
         return FINDING if changes else 0
     for one in changes[:_SHOWN]:
         say(_line(one))

@@ -38,7 +38,7 @@ class Earlier:
 class Ledger:
     """The bookmarks of one verb in ``folder``, for one run at a time: ``with Ledger(...) as ledger``.
 
-    ``asked``: what else has to be the same (JSON data). ``anew`` looks at nothing that is kept. ``tell`` gets the lines for people. A folder
+    ``asked``: what else has to be the same (JSON data). ``anew`` looks at nothing that is kept. ``tell`` gets the lines for people; ``readings``: how often each record is read. A folder
     that cannot be written, or that another run uses, costs the bookmarks and not the run: ``unkept`` says why.
     """
 
@@ -51,6 +51,7 @@ class Ledger:
         anew: bool = False,
         tell: Callable[[str], None] = lambda line: None,
         every_s: float = EVERY_S,
+        readings: int = 1,
     ) -> None:
         self.earlier: Earlier | None = None
         self.begun_anew: str | None = None
@@ -61,6 +62,7 @@ class Ledger:
         self._anew = anew
         self._tell = tell
         self._every_s = every_s
+        self._readings = readings
         self._lock: IO[str] | None = None
         self._bookmarks: Bookmarks | None = None
 
@@ -94,7 +96,7 @@ class Ledger:
             if self._anew:
                 self._remove()
             known, refused = await self._holding(options, self._bookmarks, first, ends)
-            self._told(known, refused, sum(end - first[place] for place, end in ends.items()))
+            self._told(known, refused, self._readings * sum(end - first[place] for place, end in ends.items()))
         else:
             known, _ = await self._holding(options, self._bookmarks, first, ends)
         return replace(self._bookmarks, known=known)
@@ -164,7 +166,7 @@ class Ledger:
                 why = f"{path}: {error.strerror}"
             refused.append(why)
             # What was kept for another question is left to it, until this run keeps something itself.
-            if why != _ASKED:
+            if not why.startswith(_ASKED):
                 with contextlib.suppress(OSError):
                     path.unlink()
         return known, list(dict.fromkeys(refused))
@@ -206,7 +208,7 @@ def left(ends: Offsets, first: Offsets, bookmarks: Bookmarks | None) -> int:
     return sum(max(0, end - max(first[place], begun.get(place[1], 0))) for place, end in ends.items())
 
 
-_ASKED = "what is kept is of another range or moment"
+_ASKED = "what is kept is of other options"
 
 
 def _other(kept: Mapping[str, Any], about: Mapping[str, Any]) -> str | None:
@@ -215,7 +217,8 @@ def _other(kept: Mapping[str, Any], about: Mapping[str, Any]) -> str | None:
     if not different:
         return None
     if different == {"asked"}:
-        return _ASKED
+        since = kept["asked"].get("since")
+        return _ASKED if since is None else f"{_ASKED} (--since {rfc3339(since)})"
     if "cluster" in different:
         return "what is kept is of another Kafka cluster"
     return f"what is kept is of another version of Lockstep ({kept.get('lockstep')}, decisions {kept.get('decisions')})"

@@ -16,10 +16,11 @@ import pytest
 
 from schemas.audit import AuditRecord
 from streams.core.ranges import Range
+from streams.core.whatif import Comparison
 from streams.kafka_options import KafkaOptions
 from streams.ports import InputRecord
 from streams.readers import Offsets, ReadError
-from streams.replay import bookmarks, going_on, rebuild, verify, verify_partition
+from streams.replay import bookmarks, going_on, rebuild, verify, verify_partition, whatif, whatif_partition
 from streams.replay.going_on import Ledger
 from streams.replay.rebuild import Rebuilt
 from streams.replay.verify import AuditResult
@@ -55,13 +56,14 @@ class Audit:
         self.left: int | None = None
         self.interruption: type[BaseException] = asyncio.CancelledError
         self.grows: list[int] = []
-        for module in (verify, rebuild):
+        for module in (verify, rebuild, whatif):
             monkeypatch.setattr(module, "end_offsets", self._ends)
             monkeypatch.setattr(module, "first_offsets", self._firsts)
-        for module in (verify_partition, rebuild):
+        for module in (verify_partition, rebuild, whatif_partition):
             monkeypatch.setattr(module, "read_all", self._read)
-            monkeypatch.setattr(module, "state_documents", self._live)
             monkeypatch.setattr(module, "beginning", self._beginning)
+        for module in (verify_partition, rebuild):
+            monkeypatch.setattr(module, "state_documents", self._live)
         monkeypatch.setattr(going_on, "read_all", self._from)
         monkeypatch.setattr(going_on, "_cluster", self._cluster)
 
@@ -135,6 +137,12 @@ class Runs:
         self.ledger = Ledger(self.folder, "rebuild", {"as_of": as_of}, tell=self.said.append, every_s=0)
         with self.ledger as ledger:
             return await rebuild.rebuild(OPTIONS, as_of=as_of, ledger=ledger)
+
+    async def what_if(self, draft: str) -> Comparison:
+        self.said, self.audit.read = [], []
+        self.ledger = Ledger(self.folder, "whatif", {"policy": draft}, tell=self.said.append, every_s=0, readings=2)
+        with self.ledger as ledger:
+            return await whatif.what_if(OPTIONS, draft, since=START + HOUR, ledger=ledger)
 
     async def interrupted(self, count: int, wanted: Range = verify_partition.WHOLE) -> None:
         self.audit.left = count
@@ -338,9 +346,12 @@ async def test_what_another_version_kept_is_not_gone_on_with(
 async def test_another_range_begins_anew_and_leaves_what_is_kept_to_its_own(runs: Runs) -> None:
     await runs.interrupted(6)
     await runs.verify(Range(key="9"), every_s=60)
-    assert runs.said == ["begins anew: what is kept is of another range or moment"]
+    assert runs.said == ["begins anew: what is kept is of other options"]
     await runs.verify()
     assert runs.audit.read[0] == 12
+    await runs.interrupted(6, Range(since=START))
+    await runs.verify(every_s=60)
+    assert runs.said == ["begins anew: what is kept is of other options (--since 2026-11-24T03:00:00.000Z)"]
 
 
 async def test_a_second_run_at_the_same_time_keeps_nothing_and_says_so(runs: Runs, audit: Audit) -> None:
@@ -418,3 +429,27 @@ async def test_a_rebuild_that_met_no_audit_record_keeps_nothing_of_it(runs: Runs
     with pytest.raises(ReadError, match=r"audit\[0\]@8 is not an audit record"):
         await runs.rebuild()
     assert not list(runs.folder.glob("rebuild-*"))
+
+
+async def test_a_what_if_goes_on_in_either_reading_and_is_about_the_log_as_it_was_when_it_began(runs: Runs) -> None:
+    draft = policy(9, rules=[{"name": "all", "when": {}, "lifecycle": {"hold": "5m"}}]).document
+    late = runs.audit.records.pop()
+    at_once = await runs.what_if(draft)
+    whole = list(runs.audit.read)
+    assert len(whole) == 2 * len(runs.audit.records)
+    assert at_once.changes()
+    for count in range(1, len(whole)):
+        runs.audit.left = count
+        with pytest.raises(asyncio.CancelledError):
+            await runs.what_if(draft)
+        runs.audit.records.append(late)
+        assert await runs.what_if(draft) == at_once
+        runs.audit.records.pop()
+        # The first record after the end as it was tells each reading that it is done.
+        assert [offset for offset in runs.audit.read if offset != late.offset] == whole[count:]
+        assert not list(runs.folder.glob("whatif-*"))
+    runs.audit.left = 3
+    with pytest.raises(asyncio.CancelledError):
+        await runs.what_if(draft)
+    await runs.what_if(policy(9).document)
+    assert runs.said == ["begins anew: what is kept is of other options"]
