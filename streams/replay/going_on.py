@@ -38,8 +38,9 @@ class Earlier:
 class Ledger:
     """The bookmarks of one verb in ``folder``, for one run at a time: ``with Ledger(...) as ledger``.
 
-    ``asked``: what else has to be the same (JSON data). ``anew`` looks at nothing that is kept. ``tell`` gets the lines for people; ``readings``: how often each record is read. A folder
-    that cannot be written, or that another run uses, costs the bookmarks and not the run: ``unkept`` says why.
+    ``asked``: what else has to be the same (JSON data). ``anew`` looks at nothing that is kept. ``tell`` gets the lines for
+    people. ``readings``: how often the verb reads each record. A folder that cannot be written, or that another run uses, costs
+    the bookmarks and not the run: ``unkept`` says why.
     """
 
     def __init__(
@@ -208,6 +209,7 @@ def left(ends: Offsets, first: Offsets, bookmarks: Bookmarks | None) -> int:
     return sum(max(0, end - max(first[place], begun.get(place[1], 0))) for place, end in ends.items())
 
 
+#: How a reason begins that is about the options of a verb, and not about its log.
 _ASKED = "what is kept is of other options"
 
 

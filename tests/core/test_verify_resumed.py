@@ -126,7 +126,7 @@ def test_a_changed_log_comes_to_the_same_difference_before_and_after_a_split(
 ) -> None:
     agent, scene = story
     log, live = log_of(scene), dict(scene.state)
-    for seed in range(8):
+    for seed in range(5):
         by = random.Random(f"{kind.__name__} {seed}")
         changed = kind(log, by)
         at_once = gone_through(agent, changed, live)

@@ -28,7 +28,7 @@ from tests.core.spec import START, Scene, incidents, reset, subject, triggered
 pytestmark = pytest.mark.kafka
 
 #: More than two thousand records: a place is kept at each thousandth at most.
-DEVICES = 1200
+DEVICES = 1010
 TOPICS = [topic for topic in CATALOGUE if topic.name in (AUDIT, *AGENT_STATE.values())]
 ONE_PARTITION = TopicSettings(partitions=1)
 
