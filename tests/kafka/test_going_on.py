@@ -27,21 +27,22 @@ from tests.core.spec import START, Scene, incidents, reset, subject, triggered
 
 pytestmark = pytest.mark.kafka
 
-#: More than two thousand records: a place is kept at each thousandth at most.
-DEVICES = 1010
+DEVICES = 105
 TOPICS = [topic for topic in CATALOGUE if topic.name in (AUDIT, *AGENT_STATE.values())]
 ONE_PARTITION = TopicSettings(partitions=1)
 
-#: ``lockstep audit verify`` that gets a signal when its second thousand of records is done.
+#: ``lockstep audit verify`` that keeps a bookmark at every hundredth record, and gets a signal when so many are done.
 VERB = """
 import functools, signal, sys
 from streams.cli import audit, main
+from streams.replay import verify_partition
 
 class Progress(audit.Progress):
     def __call__(self, done, total):
         if done == int(sys.argv[2]):
             signal.raise_signal(int(sys.argv[1]))
 
+verify_partition.BREATHE = 100
 audit.Progress = Progress
 audit.Ledger = functools.partial(audit.Ledger, every_s=0)
 raise SystemExit(main.run_command_line(["audit", "verify", "--json"]))
@@ -108,22 +109,22 @@ async def test_a_verification_that_was_killed_goes_on_and_knows_the_log_that_it_
             f"kafka: {{bootstrap_servers: '{options.bootstrap_servers}', data_dir: {tmp_path}/data/kafka}}\n"
         )
         folder = tmp_path / "data" / "replay"
-        killed = await asyncio.to_thread(verb, tmp_path, signal.SIGKILL, 2000)
+        killed = await asyncio.to_thread(verb, tmp_path, signal.SIGKILL, 200)
         assert (killed.returncode, killed.stdout, killed.stderr) == (-signal.SIGKILL, "", "")
-        interrupted = await asyncio.to_thread(verb, tmp_path, signal.SIGINT, 1000)
+        interrupted = await asyncio.to_thread(verb, tmp_path, signal.SIGINT, 100)
         assert interrupted.returncode == 130
         goes_on, empty, end = interrupted.stderr.splitlines()
-        assert goes_on.startswith(f"goes on where an earlier run was: 1000 of about {len(records)} records were gone")
+        assert goes_on.startswith(f"goes on where an earlier run was: 100 of about {len(records)} records were gone")
         assert (empty, end) == (
             "",
-            "lockstep: interrupted; 2000 records are gone through and kept: run it again to go on",
+            "lockstep: interrupted; 200 records are gone through and kept: run it again to go on",
         )
         shutil.copytree(folder, tmp_path / "kept")
 
         result, ledger, said = await verified(options, folder)
         assert result == at_once
         assert ledger.earlier is not None
-        assert (ledger.earlier.records, len(said)) == (2000, 1)
+        assert (ledger.earlier.records, len(said)) == (200, 1)
         assert not list(folder.glob("*.jsonl"))
 
         await log.write([records[-1]])
@@ -138,4 +139,4 @@ async def test_a_verification_that_was_killed_goes_on_and_knows_the_log_that_it_
         await log.write(records)
         result, ledger, said = await verified(options, tmp_path / "kept")
         assert (result.records, result.difference, ledger.earlier) == (len(records), None, None)
-        assert said == ["begins anew: audit[0]@1999 is another record now: the log was made anew or changed"]
+        assert said == ["begins anew: audit[0]@199 is another record now: the log was made anew or changed"]
