@@ -27,8 +27,8 @@ def anew(function: F) -> F:
 
 
 def folder_of(settings: Settings) -> Path:
-    """Where verbs keep how far they are: beside the broker's folder, like logs."""
-    return settings.data_dir.parent / "replay"
+    """Where verbs keep how far they are: with the log that it is about, since a shadow's is another."""
+    return settings.data_dir / "replay"
 
 
 def run_kept(work: Coroutine[Any, Any, T], ledger: Ledger) -> T:

@@ -108,7 +108,7 @@ async def test_a_verification_that_was_killed_goes_on_and_knows_the_log_that_it_
         (tmp_path / "lockstep.yaml").write_text(
             f"kafka: {{bootstrap_servers: '{options.bootstrap_servers}', data_dir: {tmp_path}/data/kafka}}\n"
         )
-        folder = tmp_path / "data" / "replay"
+        folder = tmp_path / "data" / "kafka" / "replay"
         killed = await asyncio.to_thread(verb, tmp_path, signal.SIGKILL, 200)
         assert (killed.returncode, killed.stdout, killed.stderr) == (-signal.SIGKILL, "", "")
         interrupted = await asyncio.to_thread(verb, tmp_path, signal.SIGINT, 100)
