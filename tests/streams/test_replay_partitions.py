@@ -127,7 +127,10 @@ def test_no_process_goes_on_when_the_one_that_started_it_is_killed(tmp_path: Pat
     verb.communicate(timeout=60)
     assert len(children) == 2
     _, left = psutil.wait_procs(children, timeout=20)
-    assert not [child for child in left if _lives(child)]
+    alive = [child for child in left if _lives(child)]
+    for child in alive:
+        child.kill()
+    assert not alive
 
 
 def _lives(process: psutil.Process) -> bool:
