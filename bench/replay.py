@@ -35,6 +35,7 @@ from streams.broker import EmbeddedBroker
 from streams.kafka_options import KafkaOptions
 from streams.policy_file import STARTER
 from streams.ports import InputRecord, OutputRecord
+from streams.replay.going_on import Ledger
 from streams.replay.rebuild import rebuild
 from streams.replay.verify import verify_audit
 from streams.replay.whatif import what_if
@@ -125,9 +126,11 @@ async def measure(count: int, say: Callable[[str], None]) -> dict[str, Any]:
         documents = sum(len(state) for state in log.states)
         size = sum(len(document) for state in log.states for document in state.values())
         del log
-        verified, verify_s = await _timed(verify_audit(options))
+        with Ledger(Path(folder), "verify", {}) as ledger:
+            verified, verify_s = await _timed(verify_audit(options, ledger=ledger))
         say(f"  verify {verify_s:.1f} s")
-        rebuilt, rebuild_s = await _timed(rebuild(options))
+        with Ledger(Path(folder), "rebuild", {}) as ledger:
+            rebuilt, rebuild_s = await _timed(rebuild(options, ledger=ledger))
         same = rebuilt.compared and not rebuilt.differences
         del rebuilt
         say(f"  rebuild {rebuild_s:.1f} s")

@@ -269,7 +269,18 @@ async def _consumer(
             f"Kafka at {options.bootstrap_servers} does not answer ({type(error).__name__}): {LOOK_AT}"
         ) from None
     finally:
+        await _stop(consumer)
+
+
+async def _stop(consumer: Any) -> None:
+    """One whose broker is away ends with the cancellation of its own tasks, which must not be taken for one of ours."""
+    task = asyncio.current_task()
+    try:
         await consumer.stop()
+    except asyncio.CancelledError:
+        if task is None or task.cancelling():
+            raise
+        await consumer._client.close()
 
 
 async def _partitions(consumer: Any, topics: Collection[str], wanted: Collection[int] | None) -> list[TopicPartition]:

@@ -16,7 +16,7 @@ from streams.core.analytics.rows import rows_of_decision, rows_of_fact, topics_o
 from streams.kafka_options import KafkaOptions
 from streams.ports import InputRecord
 from streams.readers import Offsets, ReadError, end_offsets, first_offsets, read_all
-from streams.replay.verify import BREATHE
+from streams.replay.partitions import BREATHE
 
 #: So many records are in memory at once, at most; with their rows about 100 MB.
 BATCH_RECORDS = 20_000

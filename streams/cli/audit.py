@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -14,7 +15,8 @@ from schemas.audit import AuditRecord
 from schemas.envelope import rfc3339
 from schemas.identity import is_key, organization_key
 from schemas.topics import AUDIT
-from streams.cli.base import FINDING, Failure, common, run, say, say_json, settings_of
+from streams.cli.base import FINDING, Failure, common, run, say, say_error, say_json, settings_of
+from streams.cli.keeping import anew, folder_of, in_json, run_kept
 from streams.cli.main import Group
 from streams.cli.parameters import Incident, Instant, Key
 from streams.cli.progress import Progress
@@ -26,6 +28,7 @@ from streams.explaining import explain as explained
 from streams.mapping_report import as_rows, mapping, told
 from streams.ports import InputRecord
 from streams.readers import read_all, tail
+from streams.replay.going_on import Ledger
 from streams.replay.rebuild import rebuild
 from streams.replay.then import mapping_in
 from streams.replay.verify import AuditResult, verify_audit
@@ -119,20 +122,25 @@ def audit() -> None:
 
 @audit.command("verify")
 @ranged
+@anew
 @common
-def verify(config: Path | None, as_json: bool, **parts: Any) -> int:
+def verify(config: Path | None, as_json: bool, anew: bool, **parts: Any) -> int:
     """Decide every recorded fact again and compare, byte for byte; exit 2 at the first difference.
 
     With a range only what is in it is decided again; of what comes before it, or is about other devices, the chain, the hashes and the
-    changes are looked at. What comes after --until or --to-offset is not read.
+    changes are looked at. What comes after --until or --to-offset is not read. Interrupted and run again, it goes on where it was.
     """
     wanted = _range(**parts)
+    settings = settings_of(config)
+    ledger = Ledger(folder_of(settings), "verify", asdict(wanted), anew=anew, tell=say_error)
 
     async def main() -> AuditResult:
+        options = await kafka_options(settings)
         with Progress("records") as progress:
-            return await verify_audit(await kafka_options(settings_of(config)), wanted=wanted, progress=progress)
+            return await verify_audit(options, wanted=wanted, progress=progress, ledger=ledger)
 
-    result = run(main())
+    with ledger:
+        result = run_kept(main(), ledger)
     difference = str(result.difference) if result.difference is not None else None
     again = result.records - result.passed
     if difference is None and not again and not wanted.whole:
@@ -150,6 +158,7 @@ def verify(config: Path | None, as_json: bool, **parts: Any) -> int:
                 "by_other_builds": dict(result.others),
                 "would_be_decided_otherwise": result.otherwise,
                 "first_otherwise": str(result.first_otherwise) if result.first_otherwise is not None else None,
+                **in_json(ledger),
             }
         )
     elif difference is None:
@@ -165,6 +174,8 @@ def verify(config: Path | None, as_json: bool, **parts: Any) -> int:
             else "decided again the same, chain whole"
         )
         say(f"{result.records} records, {result.commands} commands{before}: {what} {live}")
+        if ledger.earlier is not None:
+            say(f"{ledger.earlier.records} of them in earlier runs, the last until {rfc3339(ledger.earlier.at)}")
         for line in _other_builds(result):
             say(line)
     else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import asdict
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,14 @@ import orjson
 
 from schemas.envelope import rfc3339
 from streams.cli.base import FINDING, Failure, common, run, say, say_error, say_json, settings_of
+from streams.cli.keeping import anew, folder_of, in_json, run_kept
 from streams.cli.parameters import Instant
 from streams.cli.progress import Progress
 from streams.clock import machine_now
 from streams.core.whatif import Comparison, Side, Ticket, TicketChange
 from streams.policy_file import read_policy
 from streams.replay.from_facts import FactsDecided, rebuild_from_facts
+from streams.replay.going_on import Ledger
 from streams.replay.rebuild import Rebuilt, alerts_in, rows_of
 from streams.replay.rebuild import rebuild as rebuilt_from_audit
 from streams.replay.whatif import what_if
@@ -37,23 +40,35 @@ _SHOWN = 20
     help="Write the documents (with --key: that key's) to a file, one JSON line each.",
 )
 @click.option("--from-facts", is_flag=True, help="Decide the fact topics anew by recorded time, not the audit's order.")
+@anew
 @common
 def rebuild(
-    config: Path | None, as_json: bool, as_of: int | None, key: str | None, output: Path | None, from_facts: bool
+    config: Path | None,
+    as_json: bool,
+    as_of: int | None,
+    key: str | None,
+    output: Path | None,
+    from_facts: bool,
+    anew: bool,
 ) -> int:
     """State from the recorded decisions, compared byte for byte with the live one; exit 2 where they differ.
 
     With --as-of the state as it was at that moment; then there is nothing to compare with. With --from-facts every ticket and
-    item has to be the same, open or completed; each that is not is told with its cause.
+    item has to be the same, open or completed; each that is not is told with its cause. Interrupted and run again, it goes on where
+    it was, but with --from-facts.
     """
     if from_facts:
         return _from_facts(config, as_json, as_of, key, output)
+    settings = settings_of(config)
+    ledger = Ledger(folder_of(settings), "rebuild", {"as_of": as_of}, anew=anew, tell=say_error)
 
     async def main() -> Rebuilt:
+        options = await kafka_options(settings)
         with Progress("records") as progress:
-            return await rebuilt_from_audit(await kafka_options(settings_of(config)), as_of=as_of, progress=progress)
+            return await rebuilt_from_audit(options, as_of=as_of, progress=progress, ledger=ledger)
 
-    found = run(main())
+    with ledger:
+        found = run_kept(main(), ledger)
     rows = list(rows_of(found.documents))
     shown = _of_key(rows, key, as_of)
     _write(rows if key is None else shown, output)
@@ -68,6 +83,7 @@ def rebuild(
                 "compared_with_live_state": found.compared,
                 "differences": found.differences,
                 "begins": found.begins,
+                **in_json(ledger),
                 **({"shown": shown} if key is not None else {}),
             }
         )
@@ -76,6 +92,8 @@ def rebuild(
         say(orjson.dumps(row, option=orjson.OPT_INDENT_2).decode())
     when = f" as of {rfc3339(as_of)}" if as_of is not None else ""
     say(f"{len(rows)} documents from {found.records} records{when}")
+    if ledger.earlier is not None:
+        say(f"{ledger.earlier.records} of them in earlier runs, the last until {rfc3339(ledger.earlier.at)}")
     for line in found.begins:
         say(line)
     if counts:
@@ -165,25 +183,39 @@ def _tell_differences(lines: list[str]) -> None:
     help="The draft: a policy file.",
 )
 @click.option("--since", type=Instant(), help="When the draft would have come into force (default: thirty days ago).")
+@anew
 @common
-def whatif(config: Path | None, as_json: bool, draft: Path, since: int | None) -> int:
+def whatif(config: Path | None, as_json: bool, draft: Path, since: int | None, anew: bool) -> int:
     """The recorded facts under a draft policy: which tickets would be opened, not opened or others; exit 2 where any.
 
-    No vendor is called and nothing is written. Tickets of devices' alerts are compared, configuration items are not.
+    No vendor is called and nothing is written. Tickets of devices' alerts are compared, configuration items are not. Interrupted and run again with
+    the same policy and moment, it goes on where it was, over the log as it was then.
     """
     file = read_policy(draft)
     begin = since if since is not None else machine_now() - _MONTH_MS
+    settings = settings_of(config)
+    asked = {"since": begin, "policy": sha256(file.document.encode()).hexdigest()}
+    ledger = Ledger(folder_of(settings), "whatif", asked, anew=anew, tell=say_error, readings=2)
 
     async def main() -> Comparison:
+        options = await kafka_options(settings)
         with Progress("records") as progress:
-            options = await kafka_options(settings_of(config))
-            return await what_if(options, file.document, since=begin, progress=progress)
+            return await what_if(options, file.document, since=begin, progress=progress, ledger=ledger)
 
-    found = run(main())
+    with ledger:
+        found = run_kept(main(), ledger)
     changes = found.changes()
     sides = {"live": _side(found.live), "draft": _side(found.draft)}
     if as_json:
-        say_json({"since": rfc3339(begin), "facts": found.facts, **sides, "changes": [_change(one) for one in changes]})
+        say_json(
+            {
+                "since": rfc3339(begin),
+                "facts": found.facts,
+                **sides,
+                "changes": [_change(one) for one in changes],
+                **in_json(ledger),
+            }
+        )
         return FINDING if changes else 0
     for one in changes[:_SHOWN]:
         say(_line(one))

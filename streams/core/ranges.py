@@ -48,7 +48,8 @@ class Chooser:
 
     def __init__(self, wanted: Range) -> None:
         self._wanted = wanted
-        self._organizations: dict[str, int] = {}
+        #: What was learned so far: whoever goes on from a kept place gives it back.
+        self.organizations: dict[str, int] = {}
         self._named = None if wanted.incident is None else re.compile(_whole(wanted.incident))
 
     def takes(self, record: dict[str, Any], offset: int) -> bool:
@@ -86,8 +87,8 @@ class Chooser:
             # What is told of a storm's candidate holds its alert.
             subject = fact.get("subject") or fact.get("alert", {}).get("subject")
             if subject:
-                self._organizations[key] = subject["organization_id"]
-        return self._organizations.get(key) == organization
+                self.organizations[key] = subject["organization_id"]
+        return self.organizations.get(key) == organization
 
 
 def _whole(name: str) -> str:

@@ -30,6 +30,21 @@ class Rebuilder:
             self._bodies[key], self._chains[key] = body, chain
             self._digests[key] = documents.digest(documents.body_bytes(body))
 
+    @classmethod
+    def resumed(cls, found: Mapping[bytes, bytes], *, digests: Mapping[str, str], records: int) -> Rebuilder:
+        """Go on where another one was, with its ``documents()``, ``digests`` and ``records``."""
+        rebuilder = cls()
+        rebuilder.begin(found)
+        # As the records said, and not as the bodies are: what does not add up is told at the end.
+        rebuilder._digests = dict(digests)
+        rebuilder.records = records
+        return rebuilder
+
+    @property
+    def digests(self) -> Mapping[str, str]:
+        """What the last record of each key says of the body after it."""
+        return self._digests
+
     def has(self, record: dict[str, Any]) -> bool:
         """Whether a record's changes are in what it began with."""
         chain = self._chains.get(record["key"])

@@ -10,20 +10,17 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from schemas.audit import AuditedFact, AuditRecord
 from schemas.envelope import DecodeError
 from schemas.events import Event, decode_fact
 from schemas.facts import Fact
-from schemas.model import canonical
 from streams.core import documents
+from streams.core.differing import parts_of, window
 from streams.core.engine import Step, decide, fold
 from streams.core.version import DECISIONS
-
-#: How much of a differing value a line shows.
-_SHOWN = 80
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +39,7 @@ class Difference:
 
     def __str__(self) -> str:
         where = f"{self.agent} {self.key} #{self.count} ({self.topic}[{self.partition}]@{self.offset})"
-        recorded, decided = _window(self.recorded, self.decided)
+        recorded, decided = window(self.recorded, self.decided)
         return f"{where}: {self.field}: recorded {recorded}, decided {decided}"
 
 
@@ -67,13 +64,59 @@ class Verifier:
         #: How many of those this build would decide otherwise, and the first of them.
         self.otherwise = 0
         self.first_otherwise: Difference | None = None
-        self._again: dict[str, Step] = {}
+        #: What this build makes of the last fact that another decided: the record of each key.
+        self._again: dict[str, bytes] = {}
         #: How many of the records were not decided again.
         self.passed = 0
         self._expected: deque[Step] = deque()
         self._last: AuditedFact | None = None
         #: The offset of the last fact of each topic: an agent reads a topic in its order.
         self._offsets: dict[str, int] = {}
+
+    def saved(self) -> dict[str, Any]:
+        """What this knows beside ``state``, as JSON data, for ``resumed``. Not ``within`` a fact, which is decided as a whole."""
+        last = self._last
+        return {
+            "records": self.records,
+            "commands": self.commands,
+            "passed": self.passed,
+            "others": sorted(self.others.items()),
+            "otherwise": self.otherwise,
+            "first_otherwise": asdict(self.first_otherwise) if self.first_otherwise is not None else None,
+            "began": {key.decode(): list(chain) for key, chain in self._began.items()},
+            "links": {key: list(link) for key, link in self._links.items()},
+            "numbered": self._numbered,
+            "linked": self._linked,
+            "again": {key: value.decode() for key, value in self._again.items()},
+            "last": [last.topic, last.partition, last.offset] if last is not None else None,
+            "offsets": self._offsets,
+        }
+
+    @classmethod
+    def resumed(cls, *, agent: str, state: dict[bytes, bytes], saved: Mapping[str, Any]) -> Verifier:
+        """A verifier that goes on where another of the same ``agent`` was: its ``state`` and what it ``saved()``.
+
+        Raises ``KeyError``, ``TypeError``, ``ValueError`` for what none has saved.
+        """
+        found = cls(agent=agent)
+        found.state = state
+        found._decided = sum(map(documents.length_of, state.values()))
+        found._numbered, found._linked = saved["numbered"], saved["linked"]
+        found.records, found.commands, found.passed = saved["records"], saved["commands"], saved["passed"]
+        found.others = Counter(dict(saved["others"]))
+        found.otherwise = saved["otherwise"]
+        found.first_otherwise = Difference(**saved["first_otherwise"]) if saved["first_otherwise"] else None
+        found._began = {key.encode(): documents.Chain(*chain) for key, chain in saved["began"].items()}
+        found._links = {key: (count, link) for key, (count, link) in saved["links"].items()}
+        found._again = {key: value.encode() for key, value in saved["again"].items()}
+        if saved["last"] is not None:
+            topic, partition, offset = saved["last"]
+            # Of the last fact only its place is asked for.
+            found._last = AuditedFact.model_construct(
+                topic=topic, partition=partition, offset=offset, headers={}, value=""
+            )
+        found._offsets = dict(saved["offsets"])
+        return found
 
     def agrees(self, document: dict[str, Any], value: bytes) -> bool:
         """Whether the next record, given as JSON data and as its bytes, is byte for byte what is decided now.
@@ -207,7 +250,7 @@ class Verifier:
             return self._out_of_order(record)
         step = self._expected.popleft()
         # In the usual case one comparison of bytes says it all.
-        parts = _parts(record, step.record) if record.to_json() != step.value else []
+        parts = parts_of(record, step.record) if record.to_json() != step.value else []
         for field, recorded, decided in parts:
             if recorded != decided:
                 return self._difference(record, field, recorded, decided)
@@ -256,13 +299,17 @@ class Verifier:
                 steps = decide(self.agent, event, record.fact, self.state, decisions=version, sequence=record.sequence)
             except DecodeError:
                 steps = []
-            self._again = {step.key: step for step in steps}
-        step = self._again.get(record.key)
-        if step is not None and step.value == record.to_json():
+            self._again = {step.key: step.value for step in steps}
+        value = self._again.get(record.key)
+        if value is not None and value == record.to_json():
             return
         self.otherwise += 1
         if self.first_otherwise is None:
-            parts = _parts(record, step.record) if step is not None else [("record", "a decision", "none")]
+            parts = (
+                parts_of(record, AuditRecord.from_json(value))
+                if value is not None
+                else [("record", "a decision", "none")]
+            )
             name, recorded, decided = next((part for part in parts if part[1] != part[2]), parts[0])
             self.first_otherwise = self._difference(record, name, recorded, decided)
 
@@ -363,33 +410,3 @@ def event_of(fact: AuditedFact) -> Event[Fact]:
 def same_place(one: AuditedFact, other: AuditedFact) -> bool:
     """Whether two records are about one and the same fact."""
     return (one.topic, one.partition, one.offset) == (other.topic, other.partition, other.offset)
-
-
-def _parts(record: AuditRecord, again: AuditRecord) -> list[tuple[str, str, str]]:
-    """What is compared, from the name of the thing to the last link, so that the first difference tells most."""
-    parts = [
-        ("key", record.key, again.key),
-        ("count", str(record.count), str(again.count)),
-        ("sequence", str(record.sequence), str(again.sequence)),
-        ("previous", record.previous, again.previous),
-        ("revision", str(record.revision), str(again.revision)),
-        ("recorded_at", str(record.recorded_at), str(again.recorded_at)),
-    ]
-    names = sorted({*record.decision, *again.decision})
-    for name in names:
-        mine, theirs = record.decision.get(name), again.decision.get(name)
-        parts.append((f"decision.{name}", canonical(mine).decode(), canonical(theirs).decode()))
-    for place in range(max(len(record.commands), len(again.commands))):
-        sides = [c[place].model_dump_json() if place < len(c) else "none" for c in (record.commands, again.commands)]
-        parts.append((f"commands[{place}]", sides[0], sides[1]))
-    return [*parts, ("state", record.state, again.state), ("hash", record.hash, again.hash)]
-
-
-def _window(recorded: str, decided: str) -> tuple[str, str]:
-    """Both texts, and of long ones the part where they begin to differ."""
-    if max(len(recorded), len(decided)) <= _SHOWN:
-        return recorded, decided
-    same = next((i for i, (a, b) in enumerate(zip(recorded, decided, strict=False)) if a != b), 0)
-    start = max(0, same - _SHOWN // 4)
-    shown = [text[start : start + _SHOWN] for text in (recorded, decided)]
-    return f"…{shown[0]}…", f"…{shown[1]}…"

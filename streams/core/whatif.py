@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import heapq
 from collections import Counter
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import orjson
@@ -93,6 +94,26 @@ class Side:
         if external_id is not None and fact.outcome != "Succeeded":
             self.tickets.pop(external_id, None)
 
+    def saved(self) -> dict[str, Any]:
+        """All of it as JSON data."""
+        return {
+            "tickets": [asdict(ticket) for ticket in self.tickets.values()],
+            "commands": dict(self.commands),
+            "calls": dict(self.calls),
+            "creating": self.creating,
+        }
+
+    @classmethod
+    def resumed(cls, saved: Mapping[str, Any]) -> Side:
+        """What was ``saved()``. Raises ``KeyError``, ``TypeError``."""
+        tickets = [Ticket(**ticket) for ticket in saved["tickets"]]
+        return cls(
+            tickets={ticket.external_id: ticket for ticket in tickets},
+            commands=Counter(saved["commands"]),
+            calls=Counter(saved["calls"]),
+            creating=dict(saved["creating"]),
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
@@ -143,6 +164,26 @@ class Simulation:
         for name in state:
             self._note_timers(name.decode())
         self._decide(PolicyPublished(revision=DRAFT_REVISION, document=document), CONTEXT_KEY, at)
+
+    @property
+    def state(self) -> Mapping[bytes, bytes]:
+        """The documents under the draft."""
+        return self._state
+
+    def saved(self) -> dict[str, Any]:
+        """What this knows beside ``state`` and the due times that passed, as JSON data, for ``resumed``."""
+        return {"facts": self.facts, "live": self.live.saved(), "draft": self.draft.saved(), "due": self._due}
+
+    @classmethod
+    def resumed(cls, *, state: dict[bytes, bytes], passed: set[TimerName], saved: Mapping[str, Any]) -> Simulation:
+        """A simulation that goes on where another one was. Raises ``KeyError``, ``TypeError``, ``ValueError`` for what none has saved."""
+        found = cls.__new__(cls)
+        found.live, found.draft = Side.resumed(saved["live"]), Side.resumed(saved["draft"])
+        found.facts = saved["facts"]
+        found._state, found._passed = state, passed
+        found._due = [(due, key, timer) for due, key, timer in saved["due"]]
+        found._noted = set(found._due)
+        return found
 
     def feed(self, records: list[AuditRecord]) -> None:
         """All records of one fact (a fact that concerns many keys has one for each)."""

@@ -28,7 +28,7 @@ from streams.core.policy.policy import parse_policy
 from streams.core.whatif import Comparison, Side
 from streams.kafka_options import KafkaOptions
 from streams.readers import read_all
-from streams.replay.verify import BREATHE
+from streams.replay.partitions import BREATHE
 from streams.replay.whatif import what_ifs
 
 _SIGHTINGS: dict[str, type[AlertFact]] = {AlertTriggered.ce_type: AlertTriggered, AlertObserved.ce_type: AlertObserved}

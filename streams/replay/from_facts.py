@@ -22,9 +22,8 @@ from streams.delivery.changelog import LoadedPartition
 from streams.kafka_options import KafkaOptions
 from streams.ports import InputRecord
 from streams.readers import end_offsets, first_offsets, read_all
-from streams.replay.partitions import Tell, over_partitions
+from streams.replay.partitions import BREATHE, Tell, over_partitions
 from streams.replay.rebuild import Documents
-from streams.replay.verify import BREATHE
 from streams.views import is_document_key
 
 State = dict[bytes, bytes]

@@ -15,9 +15,11 @@ from streams.core.documents import CONTEXT_KEY
 from streams.core.rebuild import Rebuilder
 from streams.core.views import dispositions
 from streams.kafka_options import KafkaOptions
+from streams.ports import InputRecord
 from streams.readers import ReadError, end_offsets, first_offsets, read_all
-from streams.replay.partitions import Tell, over_partitions
-from streams.replay.verify import BREATHE
+from streams.replay.bookmarks import Bookmarks, DamagedBookmark, Keeping, Row, unreadable
+from streams.replay.going_on import Ledger, left
+from streams.replay.partitions import BREATHE, Tell, over_partitions
 from streams.views import state_documents
 
 Documents = dict[str, dict[int, dict[bytes, bytes]]]
@@ -61,24 +63,30 @@ async def rebuild(
     as_of: int | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
     processes: int | None = None,
+    ledger: Ledger | None = None,
 ) -> Rebuilt:
     """Apply every recorded decision in its order. ``as_of`` (epoch ms): only what was recorded until then.
 
-    Never calls a vendor, decides nothing. Raises ``ReadError``, also where a record of the audit is none.
+    ``ledger`` keeps how far that is. Never calls a vendor, decides nothing. Raises ``ReadError``, also where a record of the audit is none.
     """
     for last in (False, False, True):
         before, begin = await end_offsets(options, AUDIT), await first_offsets(options, AUDIT)
-        total = sum(end - begin[place] for place, end in before.items())
         partitions = sorted(partition for _, partition in before)
+        bookmarks = None if ledger is None else await ledger.bookmarks(options, begin, before)
+        total = left(before, begin, bookmarks)
         parts = await over_partitions(
-            RebuildPartition(options, as_of),
+            RebuildPartition(options, as_of, bookmarks),
             partitions,
             records=total,
             progress=lambda done, total=total: progress(done, total),  # type: ignore[misc]
             processes=processes,
         )
+        if ledger is not None:
+            ledger.cannot([part.trouble for part in parts])
         compared = as_of is None and await end_offsets(options, AUDIT) == before
         if compared or last or as_of is not None:
+            if ledger is not None:
+                ledger.done()
             broken = [line for part in parts for line in (*part.broken, *(part.from_live if compared else ()))]
             by_agent: Documents = {agent: {} for agent in AGENT_STATE}
             for partition, part in zip(partitions, parts, strict=True):
@@ -104,6 +112,53 @@ class RebuiltPartition:
     broken: list[str]
     from_live: list[str]
     begins: list[str]
+    trouble: str | None = None
+
+
+class NoAudit(ReadError):
+    """A record of the audit is none."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Known:
+    """What is known of a partition at some record of it; ``seen``: how many led there."""
+
+    rebuilders: dict[str, Rebuilder]
+    begins: list[str]
+    seen: int = 0
+
+    def rows(self) -> Iterator[Row]:
+        """All of it, for a bookmark."""
+        yield {"seen": self.seen, "begins": self.begins}
+        for agent, rebuilder in self.rebuilders.items():
+            yield {"agent": agent, "records": rebuilder.records}
+            digests = rebuilder.digests
+            for key, document in rebuilder.documents().items():
+                name = key.decode()
+                yield {"agent": agent, "key": name, "document": document.decode(), "state": digests[name]}
+
+    @classmethod
+    def of(cls, rows: Iterator[Row]) -> Known:
+        """What ``rows`` gave. Raises ``DamagedBookmark``, ``OSError``."""
+        try:
+            head = next(rows)
+            records: dict[str, int] = {}
+            states: dict[str, dict[bytes, bytes]] = {agent: {} for agent in AGENT_STATE}
+            digests: dict[str, dict[str, str]] = {agent: {} for agent in AGENT_STATE}
+            for row in rows:
+                agent = row["agent"]
+                if "records" in row:
+                    records[agent] = row["records"]
+                else:
+                    states[agent][row["key"].encode()] = row["document"].encode()
+                    digests[agent][row["key"]] = row["state"]
+            rebuilders = {
+                agent: Rebuilder.resumed(states[agent], digests=digests[agent], records=records[agent])
+                for agent in AGENT_STATE
+            }
+            return cls(rebuilders=rebuilders, begins=head["begins"], seen=head["seen"])
+        except (StopIteration, KeyError, TypeError, ValueError, AttributeError) as error:
+            raise DamagedBookmark(str(error)) from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,31 +167,41 @@ class RebuildPartition:
 
     options: KafkaOptions
     as_of: int | None
+    bookmarks: Bookmarks | None = None
 
     async def __call__(self, partition: int, tell: Tell) -> RebuiltPartition:
         """Apply the partition's decisions; compare with its live state unless it is about an earlier instant."""
-        rebuilders = {agent: Rebuilder() for agent in AGENT_STATE}
-        checkpoint = await beginning(self.options, partition)
-        if checkpoint is not None:
-            self._knows(partition, checkpoint)
-            for agent, rebuilder in rebuilders.items():
-                rebuilder.begin(checkpoint.documents[agent])
-        seen = 0
-        async for raw in read_all(self.options, AUDIT, partitions=[partition]):
-            seen += 1
-            try:
-                record = orjson.loads(raw.value or b"")
-                rebuilder = rebuilders[record["agent"]]
-                if (self.as_of is None or record["recorded_at"] <= self.as_of) and not rebuilder.has(record):
-                    rebuilder.feed(record)
-            except (orjson.JSONDecodeError, KeyError, TypeError, ValueError):
-                raise ReadError(
-                    f"audit[{raw.partition}]@{raw.offset} is not an audit record: `lockstep audit verify` says what is wrong"
-                ) from None
-            if seen % BREATHE == 0:
-                tell(seen)
-                await asyncio.sleep(0)
-        tell(seen)
+        keeping = Keeping(self.bookmarks, partition)
+        known = await self._known(partition, keeping)
+        rebuilders = known.rebuilders
+        before = known.seen
+        last: InputRecord | None = None
+        try:
+            async for raw in read_all(self.options, AUDIT, partitions=[partition], start=keeping.start(AUDIT)):
+                try:
+                    record = orjson.loads(raw.value or b"")
+                    rebuilder = rebuilders[record["agent"]]
+                    if (self.as_of is None or record["recorded_at"] <= self.as_of) and not rebuilder.has(record):
+                        rebuilder.feed(record)
+                except (orjson.JSONDecodeError, KeyError, TypeError, ValueError):
+                    raise NoAudit(
+                        f"audit[{raw.partition}]@{raw.offset} is not an audit record: `lockstep audit verify` says what is wrong"
+                    ) from None
+                known.seen += 1
+                last = raw
+                if known.seen % BREATHE == 0:
+                    tell(known.seen - before)
+                    await asyncio.sleep(0)
+                    if keeping.due:
+                        keeping.keep(last, known.seen, known.rows())
+        except NoAudit:
+            raise
+        except (asyncio.CancelledError, ReadError):
+            keeping.keep(last, known.seen, known.rows())
+            raise
+        if keeping.due_at_end:
+            keeping.keep(last, known.seen, known.rows())
+        tell(known.seen - before)
         documents = {agent: rebuilder.documents() for agent, rebuilder in rebuilders.items()}
         broken = [
             f"{agent} {key}: the changes do not lead to the state that its last record names"
@@ -146,11 +211,27 @@ class RebuildPartition:
         live = {} if self.as_of is not None else await self._live(partition)
         return RebuiltPartition(
             records=sum(rebuilder.records for rebuilder in rebuilders.values()),
-            begins=[] if checkpoint is None else [begins(partition, checkpoint)],
+            begins=known.begins,
             documents=documents,
             broken=broken,
             from_live=[line for agent in live for line in differing(agent, documents[agent], live[agent])],
+            trouble=keeping.trouble,
         )
+
+    async def _known(self, partition: int, keeping: Keeping) -> Known:
+        """What is known where the reading begins."""
+        if keeping.bookmark is not None:
+            try:
+                return Known.of(keeping.rows())
+            except (DamagedBookmark, OSError) as error:
+                raise unreadable(partition, error) from None
+        rebuilders = {agent: Rebuilder() for agent in AGENT_STATE}
+        checkpoint = await beginning(self.options, partition)
+        if checkpoint is not None:
+            self._knows(partition, checkpoint)
+            for agent, rebuilder in rebuilders.items():
+                rebuilder.begin(checkpoint.documents[agent])
+        return Known(rebuilders=rebuilders, begins=[] if checkpoint is None else [begins(partition, checkpoint)])
 
     def _knows(self, partition: int, checkpoint: Checkpoint) -> None:
         if self.as_of is not None and self.as_of < checkpoint.at:

@@ -16,8 +16,7 @@ from streams.core.shadow.theirs import Theirs
 from streams.kafka_options import KafkaOptions
 from streams.mode import ModeError, mode_of
 from streams.readers import end_offsets, first_offsets, last_values, read_all
-from streams.replay.partitions import Tell, over_partitions
-from streams.replay.verify import BREATHE
+from streams.replay.partitions import BREATHE, Tell, over_partitions
 
 
 async def shadow_report(

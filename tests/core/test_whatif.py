@@ -28,7 +28,13 @@ def lasting(hold: str) -> dict[str, Any]:
 
 
 def compared(scene: Scene, draft: str, *, begin: int = 1, end: int | None = None) -> Comparison:
-    """The scene's records from ``begin`` on under the draft; those before make the state."""
+    """The scene's records from ``begin`` on under the draft; those before make the state. Put away after every fact it is the same."""
+    found = gone_through(scene, draft, begin, end)
+    assert gone_through(scene, draft, begin, end, kept=True) == found
+    return found
+
+
+def gone_through(scene: Scene, draft: str, begin: int, end: int | None, kept: bool = False) -> Comparison:
     rebuilder = Rebuilder()
     for record in scene.records[:begin]:
         rebuilder.feed(orjson.loads(record.to_json()))
@@ -41,6 +47,9 @@ def compared(scene: Scene, draft: str, *, begin: int = 1, end: int | None = None
     simulation = Simulation(state=rebuilder.documents(), document=draft, passed=passed, at=START)
     for _, group in groupby(later, key=lambda record: (record.fact.topic, record.fact.offset)):
         simulation.feed(list(group))
+        if kept:
+            saved = orjson.loads(orjson.dumps(simulation.saved()))
+            simulation = Simulation.resumed(state=dict(simulation.state), passed=passed, saved=saved)
     return simulation.finish(scene.now if end is None else end)
 
 

@@ -12,8 +12,8 @@ from schemas.audit import AuditRecord
 from streams.core.ranges import Chooser, Range
 from streams.kafka_options import KafkaOptions
 from streams.ports import InputRecord
-from streams.replay import verify
-from streams.replay.verify import VerifiedPartition, VerifyPartition
+from streams.replay import verify_partition as verify
+from streams.replay.verify_partition import VerifiedPartition, VerifyPartition
 from tests.core.spec import (
     EXTERNAL_A,
     HOUR,
@@ -47,11 +47,13 @@ async def verified(
     scene: Scene,
     wanted: Range,
     change: Callable[[AuditRecord], AuditRecord] = lambda r: r,
+    key: Callable[[AuditRecord], bytes | None] = lambda _: None,
 ) -> VerifiedPartition:
     async def log(*_: Any, **__: Any) -> AsyncIterator[InputRecord]:
         for offset, record in enumerate(scene.records):
             value = change(record).to_json()
-            yield InputRecord("audit", 0, 2 * offset, record.key.encode(), value, (), record.recorded_at)
+            filed = key(record) or record.key.encode()
+            yield InputRecord("audit", 0, 2 * offset, filed, value, (), record.recorded_at)
 
     async def live(_: Any, agent: str, partition: int) -> dict[int, dict[bytes, bytes]]:
         return {partition: scene.state if agent == "incidents" else {}}
@@ -162,3 +164,9 @@ def test_a_place_belongs_to_the_organization_of_the_devices_that_are_held_there(
     chooser = Chooser(Range(organization=17))
     records = [orjson.loads(record.to_json()) for record in world.storms.records]
     assert all(chooser.takes(record, offset) for offset, record in enumerate(records))
+
+
+async def test_a_record_that_is_filed_under_another_key_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    scene = story()
+    found = await verified(monkeypatch, scene, Range(), key=lambda record: b"9" if record.count == 2 else None)
+    assert found.difference == "audit[0]@4: the record's key in Kafka is '9', and it is about '407'"
