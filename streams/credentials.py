@@ -11,12 +11,24 @@ from pathlib import Path
 
 from schemas.facts import ConnectionName
 from schemas.model import canonical
+from streams.wording import counted
 
 #: What a connection needs to make calls, by name (addresses included: the same secret elsewhere is another set).
 Credentials = Mapping[str, str]
 
 #: 16 MiB and some 40 ms per guess: the digest is kept for ever on a topic that many may read.
 _COST, _BLOCK, _LANES, _BYTES = 2**14, 8, 1, 16
+
+
+#: Both vendors make secrets and codes of well over twenty characters, and Autotask's passwords begin at eight.
+SHORTEST_SECRET = 8
+
+
+def too_short(secret: str) -> str:
+    """Why this can be no secret of a vendor's, as the end of a sentence; empty where it can, or where there is none."""
+    if not 0 < len(secret) < SHORTEST_SECRET:
+        return ""
+    return f"has {counted(len(secret), 'character')}, and none is shorter than {SHORTEST_SECRET}: copy all of it"
 
 
 def digest_of(credentials: Credentials) -> str:

@@ -19,6 +19,7 @@ from streams.core.stands import stands
 from streams.kafka_options import KafkaOptions
 from streams.personal import shown, values_of
 from streams.readers import read_all
+from streams.wording import cut, cut_between, one_line
 
 #: Ticket numbers, uids and external ids are longer; anything shorter would be found in half of the log.
 _SHORTEST = 6
@@ -58,18 +59,22 @@ class Happening:
             "told": list(self.told),
         }
 
-    def lines(self) -> Iterator[str]:
-        """For people."""
+    def lines(self, width: int | None = None) -> Iterator[str]:
+        """For people. With a ``width`` each is cut to it at a word; the rule is kept, for it is what people look for."""
         rule = f"; rule {self.rule} of policy revision {self.revision}" if self.rule else ""
-        yield f"{rfc3339(self.at)}  {self.fact}: {self.about}{rule}"
+        yield cut_between(f"{rfc3339(self.at)}  {self.fact}: ", one_line(self.about), rule, width)
+        for line in self._came_of_it():
+            yield one_line(line) if width is None else cut(one_line(line), width)
+
+    def _came_of_it(self) -> Iterator[str]:
         for uid, (disposition, reason) in self.dispositions.items():
             yield f"    alert {uid}: {disposition} ({reason})"
         for reason in self.reasons:
             yield f"    {reason}"
         for command in self.commands:
-            yield f"    -> {command['command']} {command['about']}"
+            yield f"    -> {command['command']}: {command['about']}"
         for told in self.told:
-            yield f"    tells {told['key']}: {told['fact']} {told['about']}"
+            yield f"    tells {told['key']}: {told['fact']}: {told['about']}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,14 +235,25 @@ _TELLING = (
 )  # fmt: skip
 
 
+def _written(value: Any) -> str:
+    """A value of a fact or command for people: words and numbers, not a program's notation of them."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, dict):
+        return "; ".join(f"{name} {_written(each)}" for name, each in value.items())
+    if isinstance(value, list):
+        return "; ".join(_written(each) for each in value)
+    return " ".join(str(value).split())
+
+
 def _about(value: dict[str, Any]) -> str:
     subject = value.get("subject") or {}
     # A device that NinjaOne no longer has comes without a name.
     name = subject.get("device_name") or subject.get("device_id")
     parts = [f"device {name}"] if name else []
     parts += [
-        f"{field.replace('_', ' ')} {str(value[field])[:120]}"
+        f"{field.replace('_', ' ')} {_written(value[field])}"
         for field in _TELLING
-        if value.get(field) not in (None, "")
+        if value.get(field) not in (None, "", [], {})
     ]
     return ", ".join(parts)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import getpass
+import shutil
 import stat
 import sys
 from collections.abc import Callable, Coroutine
@@ -13,11 +14,18 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import click
 
+from streams.wording import cut, one_line
+
 if TYPE_CHECKING:
     from streams.settings import Settings
 
 #: Exit codes of every verb (design section 10).
 OK, FAILED, FINDING, USAGE = 0, 1, 2, 64
+#: And of one that Ctrl-C ended: 128 and the signal's number, as shells have it.
+INTERRUPTED = 130
+
+#: A table's last column keeps this much, however narrow the terminal.
+_LAST_COLUMN = 16
 
 T = TypeVar("T")
 F = TypeVar("F", bound=Callable[..., Any])
@@ -27,7 +35,7 @@ class Failure(Exception):
     """Something a verb could not do: one line for standard error, and the exit code."""
 
     def __init__(self, message: str, code: int = FAILED) -> None:
-        super().__init__(message)
+        super().__init__(one_line(message))
         self.code = code
 
 
@@ -53,6 +61,8 @@ def common_but(json_help: str) -> Callable[[F], F]:
         @functools.wraps(function)
         def wrapper(context: click.Context, config: Path | None, as_json: bool, **rest: Any) -> Any:
             shared = context.find_root().params
+            if config and shared.get("config"):
+                raise click.UsageError("--config is given twice, before and after the verb; give it once", context)
             return context.invoke(
                 function, config=config or shared.get("config"), as_json=as_json or bool(shared.get("as_json")), **rest
             )
@@ -113,8 +123,23 @@ def run(main: Coroutine[Any, Any, T]) -> T:
     return asyncio.run(main)
 
 
-def table(rows: list[list[str]], headings: list[str]) -> str:
-    """Aligned columns for a terminal."""
+def width() -> int | None:
+    """How wide a line for people may be: the terminal's columns; ``None`` (all of it) where output is no terminal."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+
+
+def full_option(function: F) -> F:
+    """``--full``, for verbs whose lines are cut to the terminal's width."""
+    return click.option("--full", is_flag=True, help="Whole lines, also where the terminal is narrower.")(function)
+
+
+def table(rows: list[list[str]], headings: list[str], *, within: int | None = None) -> str:
+    """Aligned columns for a terminal. The last one is cut at a word where the line would be longer than ``within``."""
+    rows = [[one_line(cell) for cell in row] for row in rows]
+    if within is not None and rows:
+        taken = sum(2 + max(len(row[i]) for row in [headings, *rows]) for i in range(len(headings) - 1))
+        room = max(within - taken, len(headings[-1]), _LAST_COLUMN)
+        rows = [[*row[:-1], cut(row[-1], room)] for row in rows]
     widths = [max(len(row[i]) for row in [headings, *rows]) for i in range(len(headings))]
     lines = [
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import click
 import yaml
 
+from connectors.autotask.probe import failed_step
 from connectors.autotask.setup import Created, Setup
 from connectors.autotask.tenant_check import Finding
 from connectors.errors import CallFailed
@@ -18,6 +20,7 @@ from streams.cli.base import FAILED, FINDING, Failure, actor, common, run, say, 
 from streams.clock import clock_of
 from streams.connecting import NOT_TOLD, Tested, running_system, tell_disconnected, tell_fields_created, test_and_tell
 from streams.core.policy.policy import Policy
+from streams.credentials import too_short
 from streams.policy_check import check_policy
 from streams.policy_file import STARTER, read_policy
 from streams.policy_tenant import tenant_findings
@@ -27,6 +30,7 @@ from streams.vendors import autotask_client, credentials
 
 _CONNECTION = click.Choice(["ninjaone", "autotask"])
 SHOWN: dict[ConnectionName, str] = {"ninjaone": "NinjaOne", "autotask": "Autotask"}
+_CALLED = {"client_secret": "client secret", "secret": "secret", "integration_code": "tracking identifier"}
 _AUTOTASK_NEEDS = "--username, --secret-stdin and --integration-code"
 
 
@@ -106,6 +110,7 @@ def connect(
     given = {name: value for name, value in values.items() if value}
     if not given:
         raise click.UsageError("nothing to connect with; give the user and --secret-stdin")
+    _refuse_short(connection, given, "nothing was stored")
     settings = settings_of(config)
     if credentials(_with(settings, connection, given))[connection] is None:
         wanted = "--client-id and --secret-stdin" if connection == "ninjaone" else _AUTOTASK_NEEDS
@@ -119,6 +124,14 @@ def _secret(from_stdin: bool) -> str | None:
     if sys.stdin.isatty():
         return str(click.prompt("Secret", hide_input=True, default="", show_default=False)) or None
     return None
+
+
+def _refuse_short(connection: ConnectionName, given: Mapping[str, str], what_then: str) -> None:
+    """A part of a secret must not be stored as one: the vendor would only say that it is wrong, and count it."""
+    for name in ("client_secret", "secret", "integration_code"):
+        short = too_short(given.get(name, ""))
+        if short:
+            raise click.UsageError(f"{SHOWN[connection]}: the {_CALLED[name]} {short}; {what_then}")
 
 
 def _connect(
@@ -265,13 +278,16 @@ def setup(config: Path | None, as_json: bool) -> int:
 async def _setup(settings: Settings, policy: Policy) -> tuple[list[Created], list[Finding]]:
     try:
         async with clock_of() as clock, autotask_client(settings, gate=OpenGate("autotask"), now=clock.now) as client:
-            tenant = Setup(client)
-            missing = await tenant.missing_fields(list(policy.devices.fields.values()))
-            # One after the other: the vendor counts threads per entity, and locks under parallel writes.
-            created = [await tenant.create_field(name) for name in missing]
-            return created, [each.missing for each in await tenant_findings(client, policy)]
-    except (CallFailed, CallsSuspended) as error:
-        raise Failure(f"Autotask could not be asked: {error}; 'lockstep test autotask' says which step fails") from None
+            try:
+                tenant = Setup(client)
+                missing = await tenant.missing_fields(list(policy.devices.fields.values()))
+                # One after the other: the vendor counts threads per entity, and locks under parallel writes.
+                created = [await tenant.create_field(name) for name in missing]
+                return created, [each.missing for each in await tenant_findings(client, policy)]
+            except CallFailed as failure:
+                raise Failure(f"Autotask: {failed_step(client, failure).line}") from None
+    except CallsSuspended as error:
+        raise Failure(f"Autotask could not be asked: {error}") from None
 
 
 _REGIONS = "app (US), us2, eu, ca, oc, fed"
@@ -295,6 +311,8 @@ def init(config: Path | None, as_json: bool, force: bool, no_test: bool, **given
     if path.exists() and not force:
         raise Failure(f"{path} exists; edit it, or use --force to replace it")
     answers = _ask(given)
+    _refuse_short("ninjaone", {"client_secret": answers["client_secret"]}, "nothing was written")
+    _refuse_short("autotask", {name: answers[name] for name in ("secret", "integration_code")}, "nothing was written")
     settings = _write(path, answers)
     results = (
         {}

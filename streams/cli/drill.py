@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from streams.cli.base import FAILED, FINDING, OK, Failure, common_but, run, say, say_error, say_json, table
+from streams.cli.base import FINDING, INTERRUPTED, OK, Failure, common_but, run, say, say_error, say_json, table
 from streams.cli.running import stop_on_signals
+from streams.wording import quoted
 
 if TYPE_CHECKING:
     from streams.drill.report import DrillResult
@@ -22,7 +23,9 @@ if TYPE_CHECKING:
 FOLDER = Path(".lockstep") / "drills"
 #: Of each kind, at the end.
 EXAMPLES = 2
-_SEEDS = re.compile(r"(\d+)(?:-(\d+))?")
+_SEEDS = re.compile(r"([0-9]{1,18})(?:-([0-9]{1,18}))?")
+#: Of one run: at a minute each it takes most of a day.
+MOST_DRILLS = 1000
 
 
 @click.command("drill")
@@ -71,10 +74,13 @@ def _seeds(text: str) -> list[int]:
     for part in text.split(","):
         match = _SEEDS.fullmatch(part.strip())
         if match is None:
-            raise click.UsageError(f"--seeds: '{part}' is neither a number nor A-B")
-        found += range(int(match[1]), int(match[2] or match[1]) + 1)
+            raise click.UsageError(f"--seeds: {quoted(part)} is neither a number nor A-B")
+        first, last = int(match[1]), int(match[2] or match[1])
+        if last - first >= MOST_DRILLS:
+            raise click.UsageError(f"--seeds: {quoted(part)} are more than {MOST_DRILLS} drills; name fewer")
+        found += range(first, last + 1)
     if not found:
-        raise click.UsageError(f"--seeds: '{text}' holds no seed; write the smaller first")
+        raise click.UsageError(f"--seeds: {quoted(text)} holds no seed; write the smaller first")
     return found
 
 
@@ -95,8 +101,8 @@ async def _drills(
     for seed, plan in plans:
         result = await _one(seed, minutes, plan, tell, file, cluster)
         if result is None:
-            say_error("interrupted; everything has ended")
-            return FAILED
+            say_error("lockstep: interrupted; everything of the drill has ended")
+            return INTERRUPTED
         results.append(result)
         if report is not None:
             gather(report, result)

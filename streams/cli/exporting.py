@@ -26,7 +26,7 @@ from streams.wiring import kafka_options
     type=click.Path(path_type=Path, file_okay=False),
     help="The folder; made if missing.",
 )
-@click.option("--format", "kind", type=click.Choice(FORMATS), default="jsonl", show_default=True)
+@click.option("--format", "kind", type=click.Choice(FORMATS), default="jsonl", show_default=True, help="Of the files.")
 @click.option(
     "--table", "tables", multiple=True, type=click.Choice(list(TABLES)), help="Only this table; may be given again."
 )
@@ -72,7 +72,7 @@ def export_(
     # Says what to install before anything else is done.
     writer_of(kind)
 
-    async def main() -> Exported:
+    async def main() -> tuple[Exported, bool]:
         source = KafkaSource(await kafka_options(settings_of(config)))
         with Folder.open(target, choice) as folder, stop_on_signals() as stop:
             with Progress("records") as progress:
@@ -88,9 +88,13 @@ def export_(
                 await follow(
                     source, folder, stop=stop, every=every, batch_records=batch_records, told=told, trouble=say_error
                 )
-            return found
+            return found, stop.interrupted
 
-    return FINDING if run(main()).missed else 0
+    found, interrupted = run(main())
+    if interrupted:
+        # What was read is in the folder; a service manager's SIGTERM is an end as wanted, Ctrl-C is one all the same.
+        raise KeyboardInterrupt
+    return FINDING if found.missed else 0
 
 
 def _tell(found: Exported, folder: Folder, as_json: bool, stopped: bool = False) -> None:

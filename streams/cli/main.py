@@ -14,7 +14,9 @@ from pathlib import Path
 import click
 
 from schemas import VERSION
-from streams.cli.base import FAILED, USAGE, ConfigFile, Failure, say_error
+from streams.cli.base import FAILED, INTERRUPTED, USAGE, ConfigFile, Failure, say_error
+from streams.cli.usage import refuse, told
+from streams.wording import one_line, quoted
 
 #: Every verb and the module that has it: loaded when the verb is used, so that a check of a file does not load Faust.
 VERBS = {
@@ -51,7 +53,7 @@ ONE_LINERS = (
     ("streams.policy_check", "TenantAway"),
     ("streams.policy_log", "NothingToTry"),
     ("streams.send_test_alert", "UnknownOrganization"),
-    ("streams.roles.connectors", "ReceiverError"),
+    ("streams.receiver_port", "ReceiverError"),
     ("streams.roles.connectors", "SideError"),
     ("streams.connection_watch", "WatchError"),
     ("streams.analytics.formats", "ExportError"),
@@ -79,12 +81,21 @@ class Group(click.Group):
         if name and not name.startswith("-") and self.get_command(context, name) is None:
             near = get_close_matches(name, self.list_commands(context), 1)
             hint = f"did you mean '{near[0]}'?" if near else f"there are {', '.join(self.list_commands(context))}"
-            raise click.UsageError(f"there is no '{whole}'; {hint}", context)
-        return super().resolve_command(context, args)
+            raise click.UsageError(f"there is no {quoted(whole)}; {hint}", context)
+        found = super().resolve_command(context, args)
+        command = found[1]
+        if command is not None:
+            inner = command.context_class(command, info_name=name, parent=context, **command.context_settings)
+            refuse(inner, found[2])
+        return found
 
 
 class Root(Group):
     """The group of all verbs, in the order of ``VERBS``; loads the module of the one that is used."""
+
+    def parse_args(self, context: click.Context, args: list[str]) -> list[str]:
+        refuse(context, args)
+        return super().parse_args(context, args)
 
     def list_commands(self, context: click.Context) -> list[str]:
         return list(VERBS)
@@ -116,7 +127,7 @@ def run_command_line(arguments: Sequence[str] | None = None) -> int:
         return _wrong_usage(error)
     except (click.Abort, KeyboardInterrupt):
         say_error("lockstep: interrupted")
-        return 130
+        return INTERRUPTED
     except Failure as failure:
         say_error(f"lockstep: {failure}")
         return failure.code
@@ -136,11 +147,7 @@ def _wrong_usage(error: click.UsageError) -> int:
     if isinstance(error, click.exceptions.NoArgsIsHelpError):
         say_error(error.format_message())
         return USAGE
-    # click spreads the choices of a missing argument over several lines.
-    message = " ".join(error.format_message().split()).rstrip(".")
-    if message.startswith(("Got ", "Invalid ", "Missing ", "No such ")):
-        message = message[0].lower() + message[1:]
-    say_error(f"{where}: {message} (see '{where} --help')")
+    say_error(f"{where}: {told(error)} (see '{where} --help')")
     return USAGE
 
 
@@ -149,10 +156,12 @@ def _failed(error: Exception) -> int:
         # A policy has a line for each finding; all else has one.
         lines = getattr(error, "lines", [str(error)])
         for line in lines:
-            say_error(f"lockstep: {line}")
+            say_error(f"lockstep: {one_line(line)}")
         return int(getattr(error, "exit_code", FAILED))
     if isinstance(error, OSError) and error.filename is not None:
-        say_error(f"lockstep: {os.fsdecode(error.filename)}: {error.strerror}; check the path and its permissions")
+        say_error(
+            f"lockstep: {one_line(os.fsdecode(error.filename))}: {error.strerror}; check the path and its permissions"
+        )
         return FAILED
     # Only roles set logging up: their standard error is a log, where the trace belongs.
     if "LOCKSTEP_TRACEBACK" in os.environ or logging.getLogger().handlers:

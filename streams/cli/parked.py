@@ -84,7 +84,7 @@ class Found:
 def _selecting(function: F) -> F:
     for option in (
         click.option("--because", metavar="REASON", help="Only what waits for this reason, as 'parked list' names it."),
-        click.option("--organization", type=int, help="Only this NinjaOne organization."),
+        click.option("--organization", type=click.IntRange(0), help="Only this NinjaOne organization."),
         click.argument("ids", nargs=-1),
     ):
         function = option(function)
@@ -140,7 +140,7 @@ def list_parked(
 
 
 @parked_group.command("held")
-@click.option("--organization", type=int, help="Only this NinjaOne organization.")
+@click.option("--organization", type=click.IntRange(0), help="Only this NinjaOne organization.")
 @common
 def list_held(config: Path | None, as_json: bool, organization: int | None) -> int:
     """What waits by itself: alerts that a rule holds or a maintenance window suppresses, and until when."""
