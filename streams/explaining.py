@@ -23,6 +23,8 @@ from streams.wording import cut, cut_between, one_line
 
 #: Ticket numbers, uids and external ids are longer; anything shorter would be found in half of the log.
 _SHORTEST = 6
+#: What is learned gets this much of a line, or the rule a line of its own.
+_ROOM = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +63,13 @@ class Happening:
 
     def lines(self, width: int | None = None) -> Iterator[str]:
         """For people. With a ``width`` each is cut to it at a word; the rule is kept, for it is what people look for."""
-        rule = f"; rule {self.rule} of policy revision {self.revision}" if self.rule else ""
-        yield cut_between(f"{rfc3339(self.at)}  {self.fact}: ", one_line(self.about), rule, width)
+        rule = f"rule {self.rule} of policy revision {self.revision}" if self.rule else ""
+        head, about = f"{rfc3339(self.at)}  {self.fact}: ", one_line(self.about)
+        if rule and width is not None and width < len(head) + len(rule) + _ROOM:
+            yield cut(head + about, width)
+            yield cut(f"    {rule}", width)
+        else:
+            yield cut_between(head, about, f"; {rule}" if rule else "", width)
         for line in self._came_of_it():
             yield one_line(line) if width is None else cut(one_line(line), width)
 

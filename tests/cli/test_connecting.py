@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
+from streams.cli.main import run_command_line
 from tests.cli.terminal import CANARY, LOCKSTEP, Terminal
 
 SUCCESS = "Status: Connection succeeded with provided credentials."
@@ -148,6 +149,75 @@ def test_connect_without_a_test_answers_in_json_too(terminal: Terminal) -> None:
     assert said.code == 0
     assert json.loads(said.out) == {"connection": "ninjaone", "stored": ".lockstep/secrets.yaml", "tested": False}
     assert terminal.files_with_the_secret() == [".lockstep/secrets.yaml"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "stdin", "words"),
+    [
+        (
+            ("autotask", "--username", "u@x", "--integration-code", "I" * 27, "--secret-stdin"),
+            "short",
+            "Autotask: the secret has 5 characters, and none is shorter than 8: copy all of it; nothing was stored",
+        ),
+        (
+            ("autotask", "--username", "u@x", "--integration-code", "I", "--secret-stdin", "--no-test"),
+            CANARY,
+            "Autotask: the tracking identifier has 1 character, and none is shorter than 8",
+        ),
+        (("ninjaone", "--client-id", "x", "--secret-stdin"), "1234567", "NinjaOne: the client secret has 7 characters"),
+    ],
+)
+def test_a_part_of_a_secret_is_refused_before_any_call_and_not_stored(
+    terminal: Terminal, arguments: tuple[str, ...], stdin: str, words: str
+) -> None:
+    said = terminal.run("connect", *arguments, stdin=stdin)
+    assert said.code == 64
+    assert words in said.line
+    assert list(terminal.folder.iterdir()) == []
+
+
+def test_init_refuses_a_part_of_a_secret_and_writes_nothing(terminal: Terminal, sandbox: dict[str, Any]) -> None:
+    secrets = configured(terminal, sandbox)
+    (terminal.folder / "lockstep.yaml").unlink()
+    said = terminal.run("init", *arguments_of(sandbox), **{**secrets, "LOCKSTEP_AUTOTASK__SECRET": "the"})
+    assert said.code == 64
+    assert "Autotask: the secret has 3 characters, and none is shorter than 8: copy all of it; nothing was" in said.line
+    assert list(terminal.folder.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "step"),
+    [
+        ("LOCKSTEP_AUTOTASK__USERNAME", "nobody@example.com", "user: Autotask does not know the user name 'nobody@"),
+        ("LOCKSTEP_AUTOTASK__SECRET", CANARY, "credentials: Autotask refused the API user"),
+        ("LOCKSTEP_AUTOTASK__INTEGRATION_CODE", CANARY, "tracking identifier: user name and secret are right, the"),
+        ("LOCKSTEP_AUTOTASK__DISCOVERY_URL", "http://127.0.0.1:1/", "zone: the zone of 'lockstep-api@"),
+    ],
+)
+def test_check_and_setup_say_of_wrong_credentials_what_init_says(
+    terminal: Terminal,
+    sandbox: dict[str, Any],
+    variable: str,
+    value: str,
+    step: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    terminal.write(
+        "version: 1\ndevices: {types: [{type: W, product: P}]}\nrules: [{name: all, when: {}}]\n", "policy.yaml"
+    )
+    for name, given in {**configured(terminal, sandbox), variable: value}.items():
+        monkeypatch.setenv(name, given)
+    monkeypatch.chdir(terminal.folder)
+    # In this process: what is said is asked for, not how it gets out.
+    assert run_command_line(["test", "autotask"]) == 1
+    tested = capsys.readouterr().out.strip()
+    assert tested.startswith(f"Status: {step}"), tested
+    for verb in ("check", "setup"):
+        assert run_command_line([verb]) == 1
+        said = capsys.readouterr()
+        assert (said.out, said.err) == ("", f"lockstep: Autotask: {tested}\n")
+        assert CANARY not in said.err
 
 
 @pytest.mark.parametrize("verb", ["check", "setup"])
