@@ -61,10 +61,14 @@ class Happening:
             "told": list(self.told),
         }
 
-    def lines(self, width: int | None = None) -> Iterator[str]:
-        """For people. With a ``width`` each is cut to it at a word; the rule is kept, for it is what people look for."""
+    def lines(self, width: int | None = None, *, keyed: bool = False) -> Iterator[str]:
+        """For people. With a ``width`` each is cut to it at a word; the rule is kept, for it is what people look for.
+
+        ``keyed`` says of which key it is, where those of several are shown.
+        """
         rule = f"rule {self.rule} of policy revision {self.revision}" if self.rule else ""
-        head, about = f"{rfc3339(self.at)}  {self.fact}: ", one_line(self.about)
+        key = f"{self.key:<5} " if keyed else ""
+        head, about = f"{rfc3339(self.at)}  {key}{self.fact}: ", one_line(self.about)
         if rule and width is not None and width < len(head) + len(rule) + _ROOM:
             yield cut(head + about, width)
             yield cut(f"    {rule}", width)
@@ -79,9 +83,9 @@ class Happening:
         for reason in self.reasons:
             yield f"    {reason}"
         for command in self.commands:
-            yield f"    -> {command['command']}: {command['about']}"
+            yield f"    -> {command['command']} {command['about']}"
         for told in self.told:
-            yield f"    tells {told['key']}: {told['fact']}: {told['about']}"
+            yield f"    tells {told['key']}: {told['fact']} {told['about']}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,6 +246,10 @@ _TELLING = (
 )  # fmt: skip
 
 
+_LABELS = {"command_type": "command"}
+_TYPE = re.compile(r"lockstep\.(?:command\.)?(.+)\.v\d+")
+
+
 def _written(value: Any) -> str:
     """A value of a fact or command for people: words and numbers, not a program's notation of them."""
     if isinstance(value, bool):
@@ -250,7 +258,8 @@ def _written(value: Any) -> str:
         return "; ".join(f"{name} {_written(each)}" for name, each in value.items())
     if isinstance(value, list):
         return "; ".join(_written(each) for each in value)
-    return " ".join(str(value).split())
+    kind = _TYPE.fullmatch(str(value))
+    return kind[1] if kind else " ".join(str(value).split())
 
 
 def _about(value: dict[str, Any]) -> str:
@@ -259,7 +268,7 @@ def _about(value: dict[str, Any]) -> str:
     name = subject.get("device_name") or subject.get("device_id")
     parts = [f"device {name}"] if name else []
     parts += [
-        f"{field.replace('_', ' ')} {_written(value[field])}"
+        f"{_LABELS.get(field) or field.replace('_', ' ')} {_written(value[field])}"
         for field in _TELLING
         if value.get(field) not in (None, "", [], {})
     ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from schemas.identity import organization_key
@@ -26,23 +26,33 @@ async def unknown(options: KafkaOptions, key: str) -> str | None:
     devices, incidents = await states(options, "devices"), await states(options, "incidents")
     if key in devices or key in incidents or _placed(key, devices.values()):
         return None
-    known = await organizations(options)
-    if key in {organization_key(number) for number in known} or await _in_audit(options, key):
+    if key in map(organization_key, await organizations(options)) or await _in_audit(options, key):
         return None
+    what = {"o": "organization", "l": "location"}.get(key[0], "device")
+    return f"never heard of {what} {key.lstrip('lo')}; {await known_instead(options, key)}"
+
+
+async def known_instead(options: KafkaOptions, key: str) -> str:
+    """What is known of the kind that a key is of, as a clause. Raises ``ReadError``."""
     if key.startswith("o"):
-        return f"never heard of organization {key[1:]}" + (f"; {meant(known, key[1:])}" if known else _NONE)
+        known = await organizations(options)
+        return meant(known, key[1:]) if known else _NONE
+    devices = await states(options, "devices")
     if key.startswith("l"):
-        return f"never heard of location {key[1:]}; 'lockstep explain' takes its devices and its organization"
-    numbers = sorted(int(name) for name in devices if name.isdigit())
-    if not numbers:
-        return f"never heard of device {key}{_NONE}"
-    listed = ", ".join(map(str, numbers[:_SHOWN])) + (
-        f" and {len(numbers) - _SHOWN} more" if len(numbers) > _SHOWN else ""
-    )
-    return f"never heard of device {key}; {counted(len(numbers), 'device is', 'devices are')} known: {listed}"
+        subjects = [(body.get("observed") or {}).get("subject", {}) for body in devices.values()]
+        return _listed("location", {subject["location_id"] for subject in subjects if subject.get("location_id")})
+    return _listed("device", {int(name) for name in devices if name.isdigit()})
 
 
-_NONE = "; nothing of NinjaOne was read yet ('lockstep status')"
+_NONE = "nothing of NinjaOne was read yet ('lockstep status')"
+
+
+def _listed(what: str, ids: Collection[int]) -> str:
+    if not ids:
+        return _NONE
+    shown = ", ".join(map(str, sorted(ids)[:_SHOWN]))
+    more = f" and {len(ids) - _SHOWN} more" if len(ids) > _SHOWN else ""
+    return f"{counted(len(ids), f'{what} is', f'{what}s are')} known: {shown}{more}"
 
 
 def _placed(key: str, devices: Iterable[Mapping[str, Any]]) -> bool:

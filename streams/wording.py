@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import textwrap
 
 #: What stands where a text was cut.
 ELLIPSIS = "…"
@@ -29,6 +30,22 @@ def cut_between(before: str, text: str, after: str, width: int | None) -> str:
     if width is None:
         return before + text + after
     return before + cut(text, max(width - len(before) - len(after), _LEAST)) + after
+
+
+def wrapped(text: str, width: int | None) -> str:
+    """Each line of the text in lines of at most ``width`` characters, broken between words, those that follow further in."""
+    if width is None:
+        return text
+    lines: list[str] = []
+    for line in text.split("\n"):
+        if len(line) <= width:
+            lines.append(line)
+            continue
+        inner = " " * (len(line) - len(line.lstrip()) + 4)
+        lines += textwrap.wrap(
+            line, width, subsequent_indent=inner, break_long_words=False, break_on_hyphens=False, drop_whitespace=True
+        )
+    return "\n".join(lines)
 
 
 def one_line(text: str) -> str:

@@ -10,7 +10,7 @@ import orjson
 import yaml
 
 from schemas.envelope import rfc3339
-from streams.cli.base import FINDING, Failure, common, run, say, say_json, settings_of, table, width
+from streams.cli.base import FINDING, Failure, common, run, say, say_json, say_whole, settings_of, table, width
 from streams.cli.parameters import Instant
 from streams.cli.progress import Progress
 from streams.clock import machine_now
@@ -58,8 +58,8 @@ def advise(config: Path | None, as_json: bool, since: int | None) -> int:
         say("In policy.yaml, then `lockstep policy check`, `diff` and `publish`:")
         for place, new in rules:
             say()
-            say(f"# {place}")
-            say(yaml.safe_dump([new], sort_keys=False, allow_unicode=True).rstrip())
+            say_whole(f"# {place}")
+            say_whole(yaml.safe_dump([new], sort_keys=False, allow_unicode=True).rstrip())
     return FINDING if rules else 0
 
 

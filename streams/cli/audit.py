@@ -14,7 +14,7 @@ from schemas.audit import AuditRecord
 from schemas.envelope import rfc3339
 from schemas.identity import is_key, organization_key
 from schemas.topics import AUDIT
-from streams.cli.base import FINDING, Failure, common, full_option, run, say, say_json, settings_of, width
+from streams.cli.base import FINDING, Failure, common, full_option, run, say, say_json, say_whole, settings_of, width
 from streams.cli.main import Group
 from streams.cli.parameters import Incident, Instant, Key
 from streams.cli.progress import Progress
@@ -23,6 +23,7 @@ from streams.core.ranges import Chooser, Range
 from streams.core.version import DECISIONS
 from streams.explaining import Story, happening_of
 from streams.explaining import explain as explained
+from streams.heard_of import known_instead
 from streams.mapping_report import as_rows, mapping, told
 from streams.not_yet import not_yet
 from streams.ports import InputRecord
@@ -31,7 +32,7 @@ from streams.replay.rebuild import rebuild
 from streams.replay.then import mapping_in
 from streams.replay.verify import AuditResult, verify_audit
 from streams.wiring import kafka_options
-from streams.wording import quoted
+from streams.wording import counted, quoted
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -92,8 +93,11 @@ def explain(config: Path | None, as_json: bool, identity: str, since: int | None
             views = await mapping(options) if then is None else mapping_in(then.documents)
         story = await explained(options, identity, since=since, as_of=as_of)
         mine = [view for view in views if organization_key(view.organization_id) == identity]
-        unknown = not story.happenings and not story.stands and not mine
-        return story, mine, await not_yet(settings, options, identity) if unknown and as_of is None else ""
+        hints = []
+        if not story.happenings and not story.stands and not mine and since is None and as_of is None:
+            hints = [await known_instead(options, identity)] if is_key(identity) else []
+            hints.append(await not_yet(settings, options, identity))
+        return story, mine, "; ".join(filter(None, hints))
 
     story, views, hint = run(main())
     if not story.happenings and not story.stands and not views:
@@ -176,7 +180,7 @@ def verify(config: Path | None, as_json: bool, **parts: Any) -> int:
             if result.others
             else "decided again the same, chain whole"
         )
-        say(f"{result.records} records, {result.commands} commands{before}: {what} {live}")
+        say(f"{counted(result.records, 'record')}, {counted(result.commands, 'command')}{before}: {what} {live}")
         for line in _other_builds(result):
             say(line)
     else:
@@ -243,10 +247,10 @@ def _meant(wanted: Range, choosers: dict[int, Chooser], raw: InputRecord) -> boo
 def _show(value: bytes, as_json: bool, full: bool) -> None:
     record = AuditRecord.from_json(value)
     if as_json:
-        say(record.to_json().decode())
+        say_whole(record.to_json().decode())
         return
     # Asked for each record: a terminal's width changes while it is followed.
-    for line in happening_of(record).lines(None if full else width()):
+    for line in happening_of(record).lines(None if full else width(), keyed=True):
         say(line)
 
 

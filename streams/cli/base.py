@@ -10,11 +10,11 @@ import stat
 import sys
 from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TextIO, TypeVar
 
 import click
 
-from streams.wording import cut, one_line
+from streams.wording import one_line, wrapped
 
 if TYPE_CHECKING:
     from streams.settings import Settings
@@ -89,13 +89,19 @@ def settings_of(config: Path | None) -> Settings:
 
 
 def say(text: str = "") -> None:
-    """One line on standard output, at once."""
+    """One line on standard output, at once; a terminal that is narrower gets it broken between words."""
+    print(wrapped(text, width()), flush=True)
+
+
+def say_whole(text: str) -> None:
+    """A text that somebody pastes or a program reads, as it is."""
     print(text, flush=True)
 
 
 def say_error(text: str, end: str = "\n") -> None:
-    """One line on standard error, at once."""
-    print(text, file=sys.stderr, end=end, flush=True)
+    """One line on standard error, at once; broken between words like ``say`` where it ends."""
+    shown = wrapped(text, width(sys.stderr)) if end == "\n" else text
+    print(shown, file=sys.stderr, end=end, flush=True)
 
 
 def say_json(document: Any) -> None:
@@ -123,9 +129,9 @@ def run(main: Coroutine[Any, Any, T]) -> T:
     return asyncio.run(main)
 
 
-def width() -> int | None:
+def width(stream: TextIO | None = None) -> int | None:
     """How wide a line for people may be: the terminal's columns; ``None`` (all of it) where output is no terminal."""
-    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    return shutil.get_terminal_size().columns if (stream or sys.stdout).isatty() else None
 
 
 def full_option(function: F) -> F:
@@ -133,16 +139,30 @@ def full_option(function: F) -> F:
     return click.option("--full", is_flag=True, help="Whole lines, also where the terminal is narrower.")(function)
 
 
+def say_table(rows: list[list[str]], headings: list[str]) -> None:
+    """A table on standard output, fitted to the terminal."""
+    say_whole(table(rows, headings, within=width()))
+
+
 def table(rows: list[list[str]], headings: list[str], *, within: int | None = None) -> str:
-    """Aligned columns for a terminal. The last one is cut at a word where the line would be longer than ``within``."""
+    """Aligned columns for a terminal. Where a line would be longer than ``within``, the last column goes on below itself."""
     rows = [[one_line(cell) for cell in row] for row in rows]
     if within is not None and rows:
         taken = sum(2 + max(len(row[i]) for row in [headings, *rows]) for i in range(len(headings) - 1))
         room = max(within - taken, len(headings[-1]), _LAST_COLUMN)
-        rows = [[*row[:-1], cut(row[-1], room)] for row in rows]
+        rows = [
+            [*(row[:-1] if first else [""] * (len(row) - 1)), part]
+            for row in rows
+            for first, part in _parts(row[-1], room)
+        ]
     widths = [max(len(row[i]) for row in [headings, *rows]) for i in range(len(headings))]
     lines = [
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
         for row in [headings, *rows]
     ]
     return "\n".join([lines[0], "  ".join("-" * width for width in widths), *lines[1:]])
+
+
+def _parts(cell: str, room: int) -> list[tuple[bool, str]]:
+    """A cell in lines of so much room, the first one marked."""
+    return [(at == 0, part.strip()) for at, part in enumerate(wrapped(cell, room).split("\n"))]

@@ -27,6 +27,7 @@ from streams.policy_tenant import tenant_findings
 from streams.secrets_file import store_secrets
 from streams.settings import CONFIG_NAME, Settings, SettingsError, load_settings
 from streams.vendors import autotask_client, credentials
+from streams.wording import counted
 
 _CONNECTION = click.Choice(["ninjaone", "autotask"])
 SHOWN: dict[ConnectionName, str] = {"ninjaone": "NinjaOne", "autotask": "Autotask"}
@@ -229,7 +230,7 @@ def check(config: Path | None, as_json: bool) -> int:
         for note in checked.notes:
             say_error(f"note: {note}")
         count = len(checked.missing)
-        say(f"{count} findings" if count else "everything that the policy names exists in Autotask")
+        say(counted(count, "finding") if count else "everything that the policy names exists in Autotask")
     return FINDING if checked.missing else 0
 
 

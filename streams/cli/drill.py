@@ -12,9 +12,21 @@ from typing import TYPE_CHECKING
 
 import click
 
-from streams.cli.base import FINDING, INTERRUPTED, OK, Failure, common_but, run, say, say_error, say_json, table
+from streams.cli.base import (
+    FINDING,
+    INTERRUPTED,
+    OK,
+    Failure,
+    common_but,
+    run,
+    say,
+    say_error,
+    say_json,
+    say_whole,
+    table,
+)
 from streams.cli.running import stop_on_signals
-from streams.wording import quoted
+from streams.wording import counted, quoted
 
 if TYPE_CHECKING:
     from streams.drill.report import DrillResult
@@ -64,7 +76,7 @@ def drill(
     plans = [(number, read_schedule(file) if file else draw(number, minutes * 60)) for number in chosen]
     if show:
         for _, plan in plans:
-            say(lines(plan).rstrip())
+            say_whole(lines(plan).rstrip())
         return OK
     return run(_drills(plans, minutes, as_json=as_json, report=report, file=file, cluster=brokers == "3"))
 
@@ -129,7 +141,7 @@ async def _one(
     source = f" --schedule {file}" if file else ""
     brokers = " --brokers 3" if cluster else ""
     again = f"lockstep drill --seed {seed} --minutes {minutes:g}{brokers}{source}"
-    tell(f"drill {seed}: {minutes:g} minutes in {folder}")
+    tell(f"drill {seed}: {minutes:g} min in {folder}")
     with stop_on_signals() as stop:
         drilling = asyncio.create_task(
             run_one(seed=seed, minutes=minutes, schedule=plan, folder=folder, tell=tell, cluster=cluster)
@@ -182,7 +194,7 @@ def _shown(results: list[DrillResult]) -> str:
             str(r.duplicate_tickets),
             str(r.redelivered),
             f"{r.seconds:.0f}",
-            "clean" if r.clean else f"{len(r.findings)} findings",
+            "clean" if r.clean else counted(len(r.findings), "finding"),
         ]
         for r in results
     ]

@@ -16,6 +16,7 @@ from streams.cli.parameters import Instant
 from streams.cli.progress import Progress
 from streams.cli.running import stop_on_signals
 from streams.wiring import kafka_options
+from streams.wording import counted
 
 
 @click.command("export")
@@ -112,12 +113,14 @@ def _tell(found: Exported, folder: Folder, as_json: bool, stopped: bool = False)
         )
     else:
         new = ", ".join(f"{count} {name}" for name, count in found.rows.items() if count) or "nothing new"
-        say(f"{folder.path}: {new} from {found.records} records; {sum(total.values())} rows in all")
+        say(
+            f"{folder.path}: {new} from {counted(found.records, 'record')}; {counted(sum(total.values()), 'row')} in all"
+        )
         if stopped:
             say(f"stopped before the end; run it again to go on in {folder.path}")
     if found.missed:
         say_error(
-            f"{found.missed} records were removed by retention before they were exported: "
+            f"{counted(found.missed, 'record was', 'records were')} removed by retention before any export: "
             "export more often, or set kafka.retention_days higher"
         )
 

@@ -11,7 +11,7 @@ import click
 
 from schemas import contract
 from schemas.envelope import rfc3339
-from streams.cli.base import FAILED, common, run, say, say_json, settings_of, table, width
+from streams.cli.base import FAILED, common, run, say, say_json, say_table, say_whole, settings_of
 from streams.cli.parameters import Instant
 from streams.cli.progress import Progress
 from streams.cli.role_rows import cells, role_rows, said_of_ends
@@ -31,6 +31,8 @@ from streams.topics import describe
 from streams.views import parked
 from streams.wiring import kafka_options
 
+#: How the names of all groups begin.
+_GROUPS = "lockstep."
 _WORDS = {"NotConnected": "Not connected"}
 
 
@@ -67,7 +69,7 @@ def status(config: Path | None, as_json: bool, role: str | None, as_of: int | No
         say("mode: shadow: nothing is written at NinjaOne or Autotask; 'lockstep shadow' compares")
     _say_connections(found["connections"])
     rows = [cells(row) for row in found["roles"]]
-    say(table(rows, ["ROLE", "STATE", "LAST REPORT", "PID", "RESTARTS", "DOING"], within=width()))
+    say_table(rows, ["ROLE", "STATE", "LAST REPORT", "PID", "RESTARTS", "DOING"])
     for line in said_of_ends(found["roles"]):
         say(line)
     for line in found["stopped"]:
@@ -78,7 +80,10 @@ def status(config: Path | None, as_json: bool, role: str | None, as_of: int | No
         since = f" since {entry['since']}" if entry["since"] else ""
         until = f", next call at {entry['until']}" if entry["until"] else ""
         why = f": {entry['why']}" if entry["why"] else ""
-        say(f"waiting: {entry['count']} in {entry['topic']}{since}{until}{why}")
+        what = (
+            f"{entry['count']} in {entry['topic']}" if entry["count"] else f"nothing yet in {entry['topic']}, held back"
+        )
+        say(f"waiting: {what}{since}{until}{why}")
     if found["mapping"]:
         say(f"organizations: {found['organizations']}")
     for text in found["unsettled"]:
@@ -227,7 +232,7 @@ def _why(part: dict[str, Any]) -> tuple[str, int | None, dict[str, int]]:
 def topics(config: Path | None, as_json: bool, asyncapi: bool) -> int:
     """The topics: what they hold, how much, for how long, and who lags behind."""
     if asyncapi:
-        say(contract.text().rstrip("\n"))
+        say_whole(contract.text().rstrip("\n"))
         return 0
 
     async def main() -> list[Any]:
@@ -260,11 +265,11 @@ def topics(config: Path | None, as_json: bool, asyncapi: bool) -> int:
             str(t.records) if t.records is not None else f"at most {t.offsets}",
             t.cleanup,
             _kept(t.retention_ms, t.cleanup),
-            ", ".join(f"{group} {lag}" for group, lag in sorted(t.lag.items())),
+            ", ".join(f"{group.removeprefix(_GROUPS)} {lag}" for group, lag in sorted(t.lag.items())),
         ]
         for t in found
     ]
-    say(table(rows, ["TOPIC", "PARTITIONS", "RECORDS", "CLEANUP", "KEPT", "LAG"]))
+    say_table(rows, ["TOPIC", "PARTITIONS", "RECORDS", "CLEANUP", "KEPT", f"LAG ({_GROUPS}*)"])
     return 0
 
 

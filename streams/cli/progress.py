@@ -53,4 +53,4 @@ def told(what: str, done: int, total: int, seconds: float) -> str:
     if not 0 < done <= total or seconds <= 0:
         return f"{done} {what}"
     left = round(seconds * (total - done) / done)
-    return f"{done} of about {total} {what} ({done / total:.0%}), {left // 60}:{left % 60:02d} left"
+    return f"{done} of about {total} {what} ({done / total * 100:.0f} %), {left // 60}:{left % 60:02d} left"

@@ -117,7 +117,7 @@ def _is_replaced(report: Report, kept: Mapping[str, Any], supervisor: Report | N
 def _doing(report: Report) -> str:
     figures = report["figures"]
     if report["role"] == "worker":
-        return ", ".join(
+        return "; ".join(
             f"{agent}: {counted(len(part['partitions']), 'partition')}, {counted(part['facts'], 'fact')}"
             for agent, part in figures.items()
             if "partitions" in part

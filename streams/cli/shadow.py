@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from schemas.envelope import rfc3339
-from streams.cli.base import FINDING, Failure, common, run, say, say_json, settings_of, table
+from streams.cli.base import FINDING, Failure, common, run, say, say_json, say_table, settings_of
 from streams.cli.parameters import Instant
 from streams.cli.progress import Progress
 from streams.clock import clock_of
@@ -78,9 +78,9 @@ def _tell(found: ShadowReport) -> None:
     if not found.rules:
         say("no alert was seen yet")
         return
-    say(table([_opened(rule) for rule in found.rules], _OPENED))
+    say_table([_opened(rule) for rule in found.rules], _OPENED)
     say()
-    say(table([_closed(rule) for rule in found.rules], _CLOSED))
+    say_table([_closed(rule) for rule in found.rules], _CLOSED)
     for rule in found.rules:
         for because, count in sorted(rule.only_other.items(), key=lambda pair: (-pair[1], pair[0])):
             say(f"{rule.rule}: only the other connector opened a ticket for {count}; in Lockstep: {because}")

@@ -86,7 +86,7 @@ def test_a_moment_can_be_asked_for_by_any_name_and_a_part_of_the_audit_verified(
     uid = system.alert(device)
     ticket = system.opened(uid)[0]
     number, external_id = ticket["ticketNumber"], ticket["externalID"]
-    seen = f"incident {external_id}: ticket {number}, open, 1 active alerts"
+    seen = f"incident {external_id}: ticket {number}, open, 1 active alert"
     until("the ticket is seen", lambda: seen in system.lockstep("explain", uid, "--as-of", "0s").out)
     before = rfc3339(round(time.time() * 1000))
     system.clear(uid)
@@ -219,7 +219,10 @@ def test_topics_shows_what_each_holds_and_who_lags(system: System) -> None:
     assert rows["autotask.ticket-commands"]["partitions"] == 1
     assert rows["attempts"]["cleanup"] == "compact"
     assert all(row["exists"] for row in rows.values())
-    assert "lockstep.incidents" in system.lockstep("topics").out
+    assert "lockstep.incidents" in rows["ninjaone.alerts"]["lag"]
+    told = system.lockstep("topics").out.splitlines()
+    assert told[0].split()[-2:] == ["LAG", "(lockstep.*)"]
+    assert any(line.startswith("ninjaone.alerts ") and "incidents " in line for line in told)
 
 
 @pytest.mark.parametrize("vendor", ["autotask", "ninjaone"])

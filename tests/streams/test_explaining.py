@@ -34,13 +34,13 @@ def test_a_part_of_a_name_means_nothing(wanted: str) -> None:
     assert chosen(records(), wanted) == []
 
 
-@pytest.mark.parametrize("width", [60, 80, 120])
+@pytest.mark.parametrize("width", [60, 80, 120, 160])
 def test_a_line_is_cut_at_a_word_to_the_terminals_width_and_keeps_the_rule(width: int) -> None:
     scene = incidents(triggered(message=LONG))
     lines = [line for record in scene.records for line in happening_of(record).lines(width)]
     assert max(map(len, lines)) <= width
     ((at, told),) = [(at, line) for at, line in enumerate(lines) if "alert.triggered" in line]
-    assert "rule everything-else of policy revision 1" in (told if width > 100 else lines[at + 1])
+    assert "rule everything-else of policy revision 1" in (told if width > 130 else lines[at + 1])
     assert told.count("…") == 1
     before, _, _ = told.partition("…")
     assert LONG.startswith(before.rpartition("message ")[2]) or "message" not in before
