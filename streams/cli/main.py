@@ -15,7 +15,7 @@ import click
 
 from schemas import VERSION
 from streams.cli.base import FAILED, INTERRUPTED, USAGE, ConfigFile, Failure, say_error
-from streams.cli.usage import refuse, told
+from streams.cli.usage import refuse, told, with_plain_names
 from streams.wording import one_line, quoted
 
 #: Every verb and the module that has it: loaded when the verb is used, so that a check of a file does not load Faust.
@@ -104,15 +104,18 @@ class Root(Group):
         if name not in VERBS:
             return None
         commands: Sequence[click.Command] = importlib.import_module(f"streams.cli.{VERBS[name]}").COMMANDS
-        return next(command for command in commands if command.name == name)
+        return with_plain_names(next(command for command in commands if command.name == name))
 
 
-@click.group(cls=Root, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=Root, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
 @click.version_option(VERSION, prog_name="lockstep", message="%(prog)s %(version)s")
 @click.option("--config", type=ConfigFile(), help="Configuration file (default: lockstep.yaml).")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of text.")
 def root(config: Path | None, as_json: bool) -> None:
-    """Keeps NinjaOne and Autotask in step. Exit codes: 0 done, 1 failed, 2 difference or finding, 64 wrong usage."""
+    """Keeps NinjaOne and Autotask in step.
+
+    Exit codes: 0 done, 1 failed, 2 difference or finding, 64 wrong usage, 130 stopped by Ctrl-C.
+    """
 
 
 def run_command_line(arguments: Sequence[str] | None = None) -> int:

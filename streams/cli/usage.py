@@ -67,6 +67,18 @@ def refuse(context: click.Context, arguments: Sequence[str]) -> None:
                     raise click.UsageError(f"{_name(parameter)}{problem}", context)
 
 
+def with_plain_names(command: click.Command) -> click.Command:
+    """The command, whose help calls a number a number and not by the name of a library's type; likewise those below it."""
+    for parameter in command.params:
+        if isinstance(parameter, click.Option) and parameter.metavar is None and not parameter.is_flag:
+            if isinstance(parameter.type, click.types.IntParamType | click.types.FloatParamType):
+                parameter.metavar = "NUMBER"
+    if isinstance(command, click.Group):
+        for below in command.commands.values():
+            with_plain_names(below)
+    return command
+
+
 def _is_one(option: click.Option) -> bool:
     """Whether a second value would silently take the place of the first. A switch says the same however often."""
     return not (option.multiple or option.is_flag or option.count)

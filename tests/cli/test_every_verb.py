@@ -157,6 +157,7 @@ def test_every_verb_and_option_is_explained_within_a_terminals_width(
     assert main.run_command_line([*words, "--help"]) == 0
     told = capsys.readouterr().out
     assert max(map(len, told.splitlines())) <= 100, told
+    assert not any(word in told for word in ("RANGE", "INTEGER", "FLOAT")), told
     for parameter in VERBS[words].params:
         if isinstance(parameter, click.Option):
             assert parameter.help, (words, parameter.name)
