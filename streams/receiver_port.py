@@ -53,11 +53,13 @@ def free_port(settings: Settings, config: Path | None, tell: Callable[[str], Non
 
 
 def cannot_listen(host: str, port: int) -> ReceiverError:
-    """The error of a receiver that was refused its port, with who has it."""
-    return ReceiverError(
-        f"receiver: cannot listen on {host}:{port}; it is in use by {_told(_owner(port))} or not allowed: "
-        "choose another receiver.port"
-    )
+    """The error of a receiver that was refused its port: who has it, or why else."""
+    problem = _refused(host, port)
+    if problem in (None, errno.EADDRINUSE):
+        why = f"it is taken by {_told(_owner(port))}"
+    else:
+        why = _meaning(problem)
+    return ReceiverError(f"receiver: cannot listen on {host}:{port}: {why}; choose another receiver.port")
 
 
 def _refused(host: str, port: int) -> int | None:
@@ -77,10 +79,12 @@ def _refused(host: str, port: int) -> int | None:
     return None
 
 
-def _meaning(number: int) -> str:
+def _meaning(number: int | None) -> str:
     if number == errno.EADDRNOTAVAIL:
         return "this machine has no such address"
-    return "it is not allowed" if number in (errno.EACCES, errno.EPERM) else errno.errorcode.get(number, str(number))
+    return (
+        "it is not allowed" if number in (errno.EACCES, errno.EPERM) else errno.errorcode.get(number or 0, str(number))
+    )
 
 
 def _owner(port: int) -> psutil.Process | None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import getpass
 import shutil
+import signal
 import stat
 import sys
 from collections.abc import Callable, Coroutine
@@ -26,6 +28,9 @@ INTERRUPTED = 130
 
 #: A table's last column keeps this much, however narrow the terminal.
 _LAST_COLUMN = 16
+
+#: Longer than what a verb takes back after an interruption (``send-test-alert``) needs.
+_CANCEL_AGAIN_S = 15.0
 
 T = TypeVar("T")
 F = TypeVar("F", bound=Callable[..., Any])
@@ -125,8 +130,41 @@ def actor() -> str:
 
 
 def run(main: Coroutine[Any, Any, T]) -> T:
-    """Run a verb's coroutine; Ctrl-C ends it quietly."""
-    return asyncio.run(main)
+    """Run a verb's coroutine. Ctrl-C ends it with ``KeyboardInterrupt``, a second one at once."""
+    return asyncio.run(_interruptible(main))
+
+
+async def _interruptible(main: Coroutine[Any, Any, T]) -> T:
+    """asyncio's own way loses a Ctrl-C where something swallows the cancellation (``wait_for`` may, when both come at once)."""
+    task, loop = asyncio.current_task(), asyncio.get_running_loop()
+    interrupted = False
+
+    def asked() -> None:
+        nonlocal interrupted
+        if interrupted:
+            raise KeyboardInterrupt
+        interrupted = True
+        cancel()
+
+    def cancel() -> None:
+        if task is not None and not task.done():
+            task.cancel()
+            loop.call_later(_CANCEL_AGAIN_S, cancel)
+
+    # Not possible outside the main thread, where no Ctrl-C arrives.
+    with contextlib.suppress(ValueError, RuntimeError, NotImplementedError):
+        loop.add_signal_handler(signal.SIGINT, asked)
+    try:
+        result = await main
+    except asyncio.CancelledError:
+        if interrupted:
+            raise KeyboardInterrupt from None
+        raise
+    finally:
+        loop.remove_signal_handler(signal.SIGINT)
+    if interrupted:
+        raise KeyboardInterrupt
+    return result
 
 
 def width(stream: TextIO | None = None) -> int | None:

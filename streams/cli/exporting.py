@@ -21,7 +21,7 @@ from streams.wiring import kafka_options
 from streams.wording import counted
 
 #: A batch is written within a second or so.
-_STOP_WITHIN_S = 5.0
+_STOP_WITHIN_S = 3.0
 
 
 @click.command("export")

@@ -14,8 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
-from streams.cli.main import run_command_line
-from tests.cli.terminal import CANARY, LOCKSTEP, Terminal
+from tests.cli.terminal import CANARY, LOCKSTEP, InProcess, Terminal
 
 SUCCESS = "Status: Connection succeeded with provided credentials."
 
@@ -168,18 +167,20 @@ def test_connect_without_a_test_answers_in_json_too(terminal: Terminal) -> None:
     ],
 )
 def test_a_part_of_a_secret_is_refused_before_any_call_and_not_stored(
-    terminal: Terminal, arguments: tuple[str, ...], stdin: str, words: str
+    here: InProcess, arguments: tuple[str, ...], stdin: str, words: str
 ) -> None:
-    said = terminal.run("connect", *arguments, stdin=stdin)
+    said = here.run("connect", *arguments, stdin=stdin)
     assert said.code == 64
     assert words in said.line
-    assert list(terminal.folder.iterdir()) == []
+    assert list(here.folder.iterdir()) == []
 
 
-def test_init_refuses_a_part_of_a_secret_and_writes_nothing(terminal: Terminal, sandbox: dict[str, Any]) -> None:
+def test_init_refuses_a_part_of_a_secret_and_writes_nothing(
+    terminal: Terminal, here: InProcess, sandbox: dict[str, Any]
+) -> None:
     secrets = configured(terminal, sandbox)
     (terminal.folder / "lockstep.yaml").unlink()
-    said = terminal.run("init", *arguments_of(sandbox), **{**secrets, "LOCKSTEP_AUTOTASK__SECRET": "the"})
+    said = here.run("init", *arguments_of(sandbox), **{**secrets, "LOCKSTEP_AUTOTASK__SECRET": "the"})
     assert said.code == 64
     assert "Autotask: the secret has 3 characters, and none is shorter than 8: copy all of it; nothing was" in said.line
     assert list(terminal.folder.iterdir()) == []
@@ -195,29 +196,17 @@ def test_init_refuses_a_part_of_a_secret_and_writes_nothing(terminal: Terminal, 
     ],
 )
 def test_check_and_setup_say_of_wrong_credentials_what_init_says(
-    terminal: Terminal,
-    sandbox: dict[str, Any],
-    variable: str,
-    value: str,
-    step: str,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    terminal: Terminal, here: InProcess, sandbox: dict[str, Any], variable: str, value: str, step: str
 ) -> None:
     terminal.write(
         "version: 1\ndevices: {types: [{type: W, product: P}]}\nrules: [{name: all, when: {}}]\n", "policy.yaml"
     )
-    for name, given in {**configured(terminal, sandbox), variable: value}.items():
-        monkeypatch.setenv(name, given)
-    monkeypatch.chdir(terminal.folder)
-    # In this process: what is said is asked for, not how it gets out.
-    assert run_command_line(["test", "autotask"]) == 1
-    tested = capsys.readouterr().out.strip()
+    wrong = {**configured(terminal, sandbox), variable: value}
+    tested = here.run("test", "autotask", **wrong).out.strip()
     assert tested.startswith(f"Status: {step}"), tested
     for verb in ("check", "setup"):
-        assert run_command_line([verb]) == 1
-        said = capsys.readouterr()
-        assert (said.out, said.err) == ("", f"lockstep: Autotask: {tested}\n")
-        assert CANARY not in said.err
+        said = here.run(verb, **wrong)
+        assert (said.code, said.line) == (1, f"lockstep: Autotask: {tested}")
 
 
 @pytest.mark.parametrize("verb", ["check", "setup"])

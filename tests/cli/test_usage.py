@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from streams.cli import main
-from tests.cli.terminal import LOCKSTEP, Terminal
+from tests.cli.terminal import LOCKSTEP, InProcess, Terminal
 
 
 @pytest.mark.parametrize(
@@ -59,11 +59,18 @@ from tests.cli.terminal import LOCKSTEP, Terminal
         ("init", "no terminal to ask at; give --client-id, --username, --integration-code, LOCKSTEP_NINJAONE"),
     ],
 )
-def test_wrong_usage_is_one_line_that_names_the_way_out(terminal: Terminal, arguments: str, words: str) -> None:
-    said = terminal.run(*arguments.split())
+def test_wrong_usage_is_one_line_that_names_the_way_out(here: InProcess, arguments: str, words: str) -> None:
+    said = here.run(*arguments.split())
     assert said.code == 64
     assert words in said.line
     assert "--help')" in said.line
+    assert list(here.folder.iterdir()) == []
+
+
+def test_a_script_sees_exit_code_64_and_the_line_on_standard_error(terminal: Terminal) -> None:
+    said = terminal.run("export", "--to", "out", "--organization", "Nordwind")
+    assert said.code == 64
+    assert "--organization: 'Nordwind' is no whole number of at least 1" in said.line
     assert list(terminal.folder.iterdir()) == []
 
 

@@ -35,9 +35,19 @@ def test_explain_tells_the_whole_way_of_an_alert_by_any_of_its_names(system: Sys
 
 
 def test_explain_of_something_unknown_says_what_it_takes(system: System) -> None:
-    said = system.lockstep("explain", "T19700101.0001")
-    assert said.code == 1
-    assert "ticket's number" in said.err
+    for identity, words in (
+        ("server", "it takes an alert's uid, a ticket's number, the id of a device"),
+        ("T19700101.0001", "a ticket of ours that is new is read by the next poll, in 1 s at most"),
+        (
+            "0" * 32,
+            "an alert that is new comes by webhook within seconds (the receiver runs), else by the poll, 1 s at",
+        ),
+        ("999999", f"{len(system.fleet())} devices are known: "),
+    ):
+        said = system.lockstep("explain", identity)
+        assert (said.code, said.out) == (1, "")
+        assert words in said.err, said
+        assert len(said.err.splitlines()) == 1
 
 
 def test_status_has_the_documented_shape(system: System) -> None:
