@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +30,6 @@ from streams.wording import counted
 
 _CONNECTION = click.Choice(["ninjaone", "autotask"])
 SHOWN: dict[ConnectionName, str] = {"ninjaone": "NinjaOne", "autotask": "Autotask"}
-_CALLED = {"client_secret": "client secret", "secret": "secret", "integration_code": "tracking identifier"}
 _AUTOTASK_NEEDS = "--username, --secret-stdin and --integration-code"
 
 
@@ -111,7 +109,8 @@ def connect(
     given = {name: value for name, value in values.items() if value}
     if not given:
         raise click.UsageError("nothing to connect with; give the user and --secret-stdin")
-    _refuse_short(connection, given, "nothing was stored")
+    if short := too_short(given):
+        raise click.UsageError(f"{short}; nothing was stored")
     settings = settings_of(config)
     if credentials(_with(settings, connection, given))[connection] is None:
         wanted = "--client-id and --secret-stdin" if connection == "ninjaone" else _AUTOTASK_NEEDS
@@ -125,14 +124,6 @@ def _secret(from_stdin: bool) -> str | None:
     if sys.stdin.isatty():
         return str(click.prompt("Secret", hide_input=True, default="", show_default=False)) or None
     return None
-
-
-def _refuse_short(connection: ConnectionName, given: Mapping[str, str], what_then: str) -> None:
-    """A part of a secret must not be stored as one: the vendor would only say that it is wrong, and count it."""
-    for name in ("client_secret", "secret", "integration_code"):
-        short = too_short(given.get(name, ""))
-        if short:
-            raise click.UsageError(f"{SHOWN[connection]}: the {_CALLED[name]} {short}; {what_then}")
 
 
 def _connect(
@@ -312,8 +303,8 @@ def init(config: Path | None, as_json: bool, force: bool, no_test: bool, **given
     if path.exists() and not force:
         raise Failure(f"{path} exists; edit it, or use --force to replace it")
     answers = _ask(given)
-    _refuse_short("ninjaone", {"client_secret": answers["client_secret"]}, "nothing was written")
-    _refuse_short("autotask", {name: answers[name] for name in ("secret", "integration_code")}, "nothing was written")
+    if short := too_short(answers):
+        raise click.UsageError(f"{short}; nothing was written")
     settings = _write(path, answers)
     results = (
         {}

@@ -156,14 +156,14 @@ def test_connect_without_a_test_answers_in_json_too(terminal: Terminal) -> None:
         (
             ("autotask", "--username", "u@x", "--integration-code", "I" * 27, "--secret-stdin"),
             "short",
-            "Autotask: the secret has 5 characters, and none is shorter than 8: copy all of it; nothing was stored",
+            "the Autotask secret has 5 characters, and none is shorter than 8: copy all of it; nothing was stored",
         ),
         (
             ("autotask", "--username", "u@x", "--integration-code", "I", "--secret-stdin", "--no-test"),
             CANARY,
-            "Autotask: the tracking identifier has 1 character, and none is shorter than 8",
+            "the Autotask tracking identifier has 1 character, and none is shorter than 8",
         ),
-        (("ninjaone", "--client-id", "x", "--secret-stdin"), "1234567", "NinjaOne: the client secret has 7 characters"),
+        (("ninjaone", "--client-id", "x", "--secret-stdin"), "1234567", "the NinjaOne client secret has 7 characters"),
     ],
 )
 def test_a_part_of_a_secret_is_refused_before_any_call_and_not_stored(
@@ -182,7 +182,7 @@ def test_init_refuses_a_part_of_a_secret_and_writes_nothing(
     (terminal.folder / "lockstep.yaml").unlink()
     said = here.run("init", *arguments_of(sandbox), **{**secrets, "LOCKSTEP_AUTOTASK__SECRET": "the"})
     assert said.code == 64
-    assert "Autotask: the secret has 3 characters, and none is shorter than 8: copy all of it; nothing was" in said.line
+    assert "the Autotask secret has 3 characters, and none is shorter than 8: copy all of it; nothing was" in said.line
     assert list(terminal.folder.iterdir()) == []
 
 
