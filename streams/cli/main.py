@@ -84,7 +84,7 @@ class Group(click.Group):
             raise click.UsageError(f"there is no {quoted(whole)}; {hint}", context)
         found = super().resolve_command(context, args)
         command = found[1]
-        if command is not None:
+        if command is not None and not context.resilient_parsing:
             inner = command.context_class(command, info_name=name, parent=context, **command.context_settings)
             refuse(inner, found[2])
         return found
@@ -94,7 +94,8 @@ class Root(Group):
     """The group of all verbs, in the order of ``VERBS``; loads the module of the one that is used."""
 
     def parse_args(self, context: click.Context, args: list[str]) -> list[str]:
-        refuse(context, args)
+        if not context.resilient_parsing:
+            refuse(context, args)
         return super().parse_args(context, args)
 
     def list_commands(self, context: click.Context) -> list[str]:

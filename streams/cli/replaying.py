@@ -22,7 +22,7 @@ from streams.replay.rebuild import Rebuilt, alerts_in, rows_of
 from streams.replay.rebuild import rebuild as rebuilt_from_audit
 from streams.replay.whatif import what_if
 from streams.wiring import kafka_options
-from streams.wording import counted
+from streams.wording import counted, quoted
 
 _MONTH_MS = 30 * 24 * 3_600_000
 #: How many differences a person is shown; ``--json`` has all.
@@ -141,7 +141,7 @@ def _of_key(rows: list[dict[str, object]], key: str | None, as_of: int | None) -
     """The documents of one key. Raises ``Failure`` where there are none."""
     shown = [row for row in rows if row["key"] == key]
     if key is not None and not shown:
-        raise Failure(f"the audit has no decision about '{key}'" + (f" until {rfc3339(as_of)}" if as_of else ""))
+        raise Failure(f"the audit has no decision about {quoted(key)}" + (f" until {rfc3339(as_of)}" if as_of else ""))
     return shown
 
 

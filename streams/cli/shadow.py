@@ -16,6 +16,7 @@ from streams.clock import clock_of
 from streams.core.shadow.report import AGREEMENT, COMPARED, RuleFigures, ShadowReport, rows, share
 from streams.replay.shadow import shadow_report
 from streams.wiring import kafka_options
+from streams.wording import quoted
 
 _UNIT_MS = {"s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 #: How many differences a person is shown; ``--json`` has all.
@@ -65,7 +66,7 @@ def shadow(config: Path | None, as_json: bool, since: int | None, rule: str | No
     now, found = run(main())
     if rule is not None and not found.rules:
         raise Failure(
-            f"no alert of rule '{rule}' was seen; 'lockstep shadow' without --rule lists the rules that had any"
+            f"no alert of rule {quoted(rule)} was seen; 'lockstep shadow' without --rule lists the rules that had any"
         )
     if as_json:
         say_json({"at": rfc3339(now), "since": rfc3339(since) if since else None, **found.document()})
