@@ -139,14 +139,14 @@ def _bad_value(error: click.BadParameter) -> str:
         return f"{where}: {quoted(value)} is none of {_listed(kind)}{hint}"
     if isinstance(kind, click.types.IntParamType | click.types.FloatParamType):
         return f"{where}: {quoted(value)} is no {_wanted(parameter)}"
-    if isinstance(kind, click.Path) and not isinstance(kind, ConfigFile):
+    if isinstance(kind, click.Path) and value:
         return f"{where}: {_path(message, value)}"
     return f"{where}: {message}"
 
 
 def _value(message: str) -> str:
     """The value that click's sentence is about: quoted at its beginning, or a number."""
-    found = re.search(r"'(.*)' (?:is|does)|^(\S+) is not in the range", message)
+    found = re.search(r"'(.*)' (?:is|does)|^(\S+?)(?:\.0)? is not in the range", message)
     return (found[1] or found[2] or "") if found else ""
 
 

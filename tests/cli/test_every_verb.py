@@ -19,7 +19,7 @@ from streams.cli.base import ConfigFile
 FOREIGN = (
     *("Invalid value", "valid integer", "valid float", "valid boolean", "in the range", "is not one of", "No such"),
     *("Missing ", "missing option", "missing argument", "Got unexpected", "requires an argument", "does not take"),
-    *("Choose from", "no such option", "range.", "Error:", "Usage:"),
+    *("Choose from", "no such option", "range.", "Error:", "Usage:", "is a directory", "File '", "does not exist"),
 )
 HUGE, ENDLESS, NOT_UTF8 = "9" * 40, "x" * 5000, "caf\udce9"
 

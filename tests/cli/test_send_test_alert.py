@@ -11,7 +11,7 @@ from tests.cli.terminal import Terminal
     ("arguments", "code", "words"),
     [
         ("", 64, "--organization is missing; give it a value (for which organization of ninjaone)"),
-        ("--organization 17 --within 0", 64, "--within: '0.0' is no number of at least 1"),
+        ("--organization 17 --within 0", 64, "--within: '0' is no number of at least 1"),
         ("--organization 17", 1, "no embedded broker is running"),
     ],
 )
