@@ -54,7 +54,7 @@ def said_of_ends(rows: Sequence[Report]) -> Iterator[str]:
     """Of each role that was started again why it ended the last time, and of one that is silent that it ought to run."""
     for row in rows:
         if row["last_reason"]:
-            yield f"{row['name']} was started again {counted(row['restarts'], 'time')}; it last {row['last_reason']}"
+            yield f"{row['name']} was started again {counted(row['restarts'], 'time')}, the last time because it {row['last_reason']}"
         elif row["state"] == NEVER:
             yield f"{row['name']} {NEVER}; start it with 'lockstep up', or with 'lockstep run {row['role']}'"
 
@@ -117,11 +117,11 @@ def _is_replaced(report: Report, kept: Mapping[str, Any], supervisor: Report | N
 def _doing(report: Report) -> str:
     figures = report["figures"]
     if report["role"] == "worker":
+        held = [(agent, part) for agent, part in figures.items() if "partitions" in part]
         return "; ".join(
             f"{agent}: {counted(len(part['partitions']), 'partition')}, {counted(part['facts'], 'fact')}"
-            for agent, part in figures.items()
-            if "partitions" in part
-        )
+            for agent, part in held
+        ) or ("holds no partition" if report["state"] == "running" else "")
     if report["role"] == "executor":
         owned = [topic for topic, part in figures.items() if part.get("owner")]
         calls = sum(part.get("calls", 0) for part in figures.values())

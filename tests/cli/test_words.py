@@ -75,7 +75,7 @@ def test_a_role_that_ought_to_run_and_was_never_heard_of_is_shown_with_why_up_en
     assert (worker["restarts"], worker["last_reason"], worker["reported_seconds_ago"]) == (3, why, None)
     told = list(said_of_ends(rows))
     assert told[0] == f"connectors {NEVER}; start it with 'lockstep up', or with 'lockstep run connectors'"
-    assert told[2] == f"worker-1 was started again 3 times; it last {why}"
+    assert told[2] == f"worker-1 was started again 3 times, the last time because it {why}"
 
 
 def test_without_any_report_every_role_that_is_needed_is_named() -> None:
