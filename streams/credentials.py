@@ -11,12 +11,34 @@ from pathlib import Path
 
 from schemas.facts import ConnectionName
 from schemas.model import canonical
+from streams.wording import counted
 
 #: What a connection needs to make calls, by name (addresses included: the same secret elsewhere is another set).
 Credentials = Mapping[str, str]
 
 #: 16 MiB and some 40 ms per guess: the digest is kept for ever on a topic that many may read.
 _COST, _BLOCK, _LANES, _BYTES = 2**14, 8, 1, 16
+
+
+#: Both vendors make secrets and codes of well over twenty characters, and Autotask's passwords begin at eight.
+SHORTEST_SECRET = 8
+_SECRETS = {
+    "client_secret": "NinjaOne client secret",
+    "secret": "Autotask secret",
+    "integration_code": "Autotask tracking identifier",
+}
+
+
+def too_short(given: Mapping[str, str]) -> str:
+    """Which of the secrets among these values is a part of one at most, in a clause; empty where none is.
+
+    Stored and tried it would only be called wrong by the vendor, and counted against the user.
+    """
+    for name, called in _SECRETS.items():
+        length = len(given.get(name, ""))
+        if 0 < length < SHORTEST_SECRET:
+            return f"the {called} has {counted(length, 'character')}, and none is shorter than {SHORTEST_SECRET}: copy all of it"
+    return ""
 
 
 def digest_of(credentials: Credentials) -> str:

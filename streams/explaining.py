@@ -19,9 +19,12 @@ from streams.core.stands import stands
 from streams.kafka_options import KafkaOptions
 from streams.personal import shown, values_of
 from streams.readers import read_all
+from streams.wording import cut, cut_between, one_line
 
 #: Ticket numbers, uids and external ids are longer; anything shorter would be found in half of the log.
 _SHORTEST = 6
+#: What is learned gets this much of a line, or the rule a line of its own.
+_ROOM = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +61,23 @@ class Happening:
             "told": list(self.told),
         }
 
-    def lines(self) -> Iterator[str]:
-        """For people."""
-        rule = f"; rule {self.rule} of policy revision {self.revision}" if self.rule else ""
-        yield f"{rfc3339(self.at)}  {self.fact}: {self.about}{rule}"
+    def lines(self, width: int | None = None, *, keyed: bool = False) -> Iterator[str]:
+        """For people. With a ``width`` each is cut to it at a word; the rule is kept, for it is what people look for.
+
+        ``keyed`` says of which key it is, where those of several are shown.
+        """
+        rule = f"rule {self.rule} of policy revision {self.revision}" if self.rule else ""
+        key = f"{self.key:<5} " if keyed else ""
+        head, about = f"{rfc3339(self.at)}  {key}{self.fact}: ", one_line(self.about)
+        if rule and width is not None and width < len(head) + len(rule) + _ROOM:
+            yield cut(head + about, width)
+            yield cut(f"    {rule}", width)
+        else:
+            yield cut_between(head, about, f"; {rule}" if rule else "", width)
+        for line in self._came_of_it():
+            yield one_line(line) if width is None else cut(one_line(line), width)
+
+    def _came_of_it(self) -> Iterator[str]:
         for uid, (disposition, reason) in self.dispositions.items():
             yield f"    alert {uid}: {disposition} ({reason})"
         for reason in self.reasons:
@@ -230,14 +246,30 @@ _TELLING = (
 )  # fmt: skip
 
 
+_LABELS = {"command_type": "command"}
+_TYPE = re.compile(r"lockstep\.(?:command\.)?(.+)\.v\d+")
+
+
+def _written(value: Any) -> str:
+    """A value of a fact or command for people: words and numbers, not a program's notation of them."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, dict):
+        return "; ".join(f"{name} {_written(each)}" for name, each in value.items())
+    if isinstance(value, list):
+        return "; ".join(_written(each) for each in value)
+    kind = _TYPE.fullmatch(str(value))
+    return kind[1] if kind else " ".join(str(value).split())
+
+
 def _about(value: dict[str, Any]) -> str:
     subject = value.get("subject") or {}
     # A device that NinjaOne no longer has comes without a name.
     name = subject.get("device_name") or subject.get("device_id")
     parts = [f"device {name}"] if name else []
     parts += [
-        f"{field.replace('_', ' ')} {str(value[field])[:120]}"
+        f"{_LABELS.get(field) or field.replace('_', ' ')} {_written(value[field])}"
         for field in _TELLING
-        if value.get(field) not in (None, "")
+        if value.get(field) not in (None, "", [], {})
     ]
     return ", ".join(parts)

@@ -114,6 +114,7 @@ async def _in_tenant(
     notes: list[str],
 ) -> list[TenantFinding]:
     from connectors.autotask.client import AccessError
+    from connectors.autotask.probe import failed_step
     from connectors.errors import CallFailed
     from connectors.ports import CallsSuspended, OpenGate
     from streams.clock import clock_of
@@ -125,9 +126,12 @@ async def _in_tenant(
         if why is None:
             gate = OpenGate("autotask")
             async with clock_of() as clock, autotask_client(settings, gate=gate, now=clock.now) as client:
-                return await tenant_findings(client, file.policy, known_tickets=tickets)
-    except (CallFailed, CallsSuspended) as error:
-        why = f"Autotask could not be asked: {error}; 'lockstep test autotask' says which step fails"
+                try:
+                    return await tenant_findings(client, file.policy, known_tickets=tickets)
+                except CallFailed as failure:
+                    why = f"Autotask: {failed_step(client, failure).line}"
+    except CallsSuspended as error:
+        why = f"Autotask could not be asked: {error}"
     except (NoCredentials, AccessError) as error:
         if tenant == "must":
             raise

@@ -58,9 +58,12 @@ class Reporter:
             await self._log.remember(ROLES, self.key, orjson.dumps(report))
 
 
-async def roles(options: KafkaOptions, *, now: int) -> list[dict[str, Any]]:
-    """The last report of every role of the last day, by name; ``state`` is running, ended or gone (not heard of), ``heard_at``
-    when Kafka got it (epoch ms).
+async def roles(
+    options: KafkaOptions, *, now: int, forget_after_ms: int | None = FORGET_AFTER_MS
+) -> list[dict[str, Any]]:
+    """The last report of every role of the last day (``forget_after_ms``; ``None``: of any time), by name.
+
+    ``state`` is running, ended or gone (not heard of), ``heard_at`` when Kafka got the report (epoch ms).
 
     ``now`` is this machine's own time (epoch ms): whether a process lives is judged by when Kafka got its report, not
     by a clock that may follow a sandbox.
@@ -71,7 +74,7 @@ async def roles(options: KafkaOptions, *, now: int) -> list[dict[str, Any]]:
             found[record.key] = record.timestamp, orjson.loads(record.value)
     recent: list[dict[str, Any]] = []
     for heard, report in found.values():
-        if now - heard < FORGET_AFTER_MS:
+        if forget_after_ms is None or now - heard < forget_after_ms:
             silent = now - heard > GONE_AFTER_MS
             ended = not report.get("running", True)
             state = "ended" if ended else "gone" if silent else "running"

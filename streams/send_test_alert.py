@@ -22,6 +22,7 @@ from streams.policy_known import meant, organizations
 from streams.ports import InputRecord
 from streams.readers import Offsets, ReadError, end_offsets, tail
 from streams.sample_alert import Story, its_end, lines_of, sample_alert
+from streams.wording import quoted
 
 #: What is taken back after a failure needs one decision; longer than this nobody wants to wait for it.
 _TAKEN_BACK_S = 10.0
@@ -80,8 +81,8 @@ async def organization_named(options: KafkaOptions, written: str) -> tuple[int, 
         return named[0]
     if named:
         ids = ", ".join(str(other) for other, _ in named)
-        raise UnknownOrganization(f"several organizations are called '{written}' (ids {ids}); give the id")
-    raise UnknownOrganization(f"NinjaOne has no organization '{written}'; {meant(known, written)}")
+        raise UnknownOrganization(f"several organizations are called {quoted(written)} (ids {ids}); give the id")
+    raise UnknownOrganization(f"NinjaOne has no organization {quoted(written)}; {meant(known, written)}")
 
 
 async def send_test_alert(

@@ -18,6 +18,8 @@ from streams.broker import BrokerError, EmbeddedBroker
 from streams.kafka_options import KafkaOptions
 from streams.log import KafkaLog
 from streams.mode import claim
+from streams.receiver_port import free_port
+from streams.reporter import EVERY_S
 from streams.settings import Settings
 from streams.supervisor import Supervisor
 from streams.wiring import kafka_options, prepare_topics
@@ -42,6 +44,7 @@ class Installation:
         self._now = now
         self._tell = tell
         self._log: KafkaLog | None = None
+        self._receiver: dict[str, str] = {}
 
     @property
     def logs(self) -> Path:
@@ -60,7 +63,9 @@ class Installation:
         }
 
     async def start(self) -> None:
-        """Bring up Kafka and the topics."""
+        """Bring up Kafka and the topics. Raises ``ReceiverError`` before that where webhooks could not be received."""
+        # Unless the configuration names one, a shadow beside a live installation listens where there is room.
+        self._receiver = await asyncio.to_thread(free_port, self.settings, self._config, self._tell)
         if self.settings.kafka.embedded:
             self.broker = EmbeddedBroker(
                 self.settings.data_dir, heap_mb=self.settings.kafka.heap_mb, progress=self._tell
@@ -84,16 +89,17 @@ class Installation:
             self.roles(),
             logs=self.logs,
             # What one start was told (``up --shadow``) counts for every role of it.
-            environment={**(environment or os.environ), "LOCKSTEP_MODE": self.settings.mode},
+            environment={**(environment or os.environ), "LOCKSTEP_MODE": self.settings.mode, **self._receiver},
             on_change=self._report,
             tell=self._tell,
         )
-        keeping = asyncio.create_task(self._keep_broker())
+        beside = [asyncio.create_task(self._keep_broker()), asyncio.create_task(self._report_again())]
         try:
             await self.supervisor.run(stop)
         finally:
-            keeping.cancel()
-            await asyncio.gather(keeping, return_exceptions=True)
+            for task in beside:
+                task.cancel()
+            await asyncio.gather(*beside, return_exceptions=True)
 
     async def _keep_broker(self) -> None:
         """The broker restarts itself; where it gave up (a full disk, say) it is tried anew every half minute, for ever."""
@@ -109,6 +115,15 @@ class Installation:
             await asyncio.sleep(BROKER_AGAIN_S)
             with contextlib.suppress(BrokerError, OSError):
                 await self.broker.start()
+
+    async def _report_again(self) -> None:
+        """Also where nothing changes: a supervisor that fell silent must not pass for one that runs."""
+        while True:
+            await asyncio.sleep(2 * EVERY_S)
+            # A broker that is away is no reason to end anything.
+            with contextlib.suppress(Exception):
+                if self.supervisor is not None:
+                    await asyncio.wait_for(self._report(self.supervisor.figures()), 2 * EVERY_S)
 
     async def close(self) -> None:
         """Stop Kafka, after everything that uses it."""
@@ -130,4 +145,4 @@ class Installation:
                 "at": self._now(),
                 "roles": figures,
             }
-            await self._log.remember(ROLES, "supervisor", orjson.dumps(report))
+            await self._log.remember(ROLES, f"supervisor@{report['host']}", orjson.dumps(report))

@@ -25,6 +25,8 @@ _NO_COMPANY = (
     "(Admin > Security Levels)"
 )
 
+_ZONE_PATH = "/zoneinformation "
+
 #: What Lockstep does with each entity; asked for with ``entityInformation``, which needs no right of its own.
 _NEEDED: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("Companies", ("query",)),
@@ -78,6 +80,16 @@ async def probe(
         steps.append(ProbeStep(step=step, ok=False, line=f"no call was made: {suspended}"))
         return ProbeResult(steps=tuple(steps), reachable=False)
     return ProbeResult(steps=tuple(steps), findings=tuple(finding.line for finding in found))
+
+
+def failed_step(client: AutotaskClient, failure: CallFailed) -> ProbeResult:
+    """What any failed call says about the way in, in the words of the test: for verbs that ask Autotask something else.
+
+    Makes no call: with credentials that do not work a second one would bring the API user nearer to its lock.
+    """
+    step = ZONE if _ZONE_PATH in failure.detail.lower() else PERMISSIONS
+    step, line = _explained(client, step, failure, None)
+    return ProbeResult(steps=(ProbeStep(step=step, ok=False, line=client.one_line(line)),))
 
 
 async def _signed_in(client: AutotaskClient) -> None:

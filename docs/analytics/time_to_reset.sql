@@ -1,8 +1,11 @@
 -- From a technician's completion of a ticket to the reset of its alerts in NinjaOne, by organization.
-WITH completed AS (
+WITH tests AS (
+  SELECT incident FROM incidents
+  WHERE opened_by IN (SELECT uid FROM alerts WHERE source_type = 'LOCKSTEP_TEST')
+), completed AS (
   SELECT incident, happened_at AS completed_at, organization_name AS organization
   FROM tickets
-  WHERE event = 'completed' AND done_by = 'technician'
+  WHERE event = 'completed' AND done_by = 'technician' AND incident NOT IN (FROM tests)
 ), resets AS (
   SELECT incident, command_id, recorded_at AS reset_at
   FROM commands

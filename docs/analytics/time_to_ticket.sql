@@ -7,7 +7,8 @@ WITH opened AS (
 ), openers AS (
   SELECT incident, any_value(opened_by) AS uid FROM incidents WHERE opened_by IS NOT NULL GROUP BY incident
 ), raised AS (
-  SELECT uid, min(happened_at) AS raised_at FROM alerts WHERE event IN ('triggered', 'observed') GROUP BY uid
+  SELECT uid, min(happened_at) AS raised_at FROM alerts WHERE event IN ('triggered', 'observed') AND source_type IS DISTINCT FROM 'LOCKSTEP_TEST'
+  GROUP BY uid
 )
 SELECT organization,
        count(*) AS tickets,

@@ -10,7 +10,7 @@ import orjson
 import yaml
 
 from schemas.envelope import rfc3339
-from streams.cli.base import FINDING, Failure, common, run, say, say_json, settings_of, table
+from streams.cli.base import FINDING, Failure, common, run, say, say_json, say_whole, settings_of, table, width
 from streams.cli.parameters import Instant
 from streams.cli.progress import Progress
 from streams.clock import machine_now
@@ -20,6 +20,7 @@ from streams.policy_log import policy_in_force
 from streams.replay.advise import Advised
 from streams.replay.advise import advise as advised
 from streams.wiring import kafka_options
+from streams.wording import counted
 
 _MONTH_MS = 30 * 24 * 3_600_000
 
@@ -57,26 +58,31 @@ def advise(config: Path | None, as_json: bool, since: int | None) -> int:
         say("In policy.yaml, then `lockstep policy check`, `diff` and `publish`:")
         for place, new in rules:
             say()
-            say(f"# {place}")
-            say(yaml.safe_dump([new], sort_keys=False, allow_unicode=True).rstrip())
+            say_whole(f"# {place}")
+            say_whole(yaml.safe_dump([new], sort_keys=False, allow_unicode=True).rstrip())
     return FINDING if rules else 0
 
 
 def lines(found: Advised, revision: int, begin: int) -> list[str]:
     """What a person is told, without the rules."""
-    seen = f"{found.facts} facts since {rfc3339(begin)} under policy revision {revision}: {len(found.before.tickets)} tickets"
+    tickets = counted(len(found.before.tickets), "ticket")
+    seen = f"{counted(found.facts, 'fact')} since {rfc3339(begin)} under policy revision {revision}: {tickets}"
     if not found.advice:
         return [f"{seen}; there is nothing to advise on"]
     said = [
         seen,
-        table([_row(one) for one in found.advice], ["RULE", "CONDITION", "TICKETS", "HOLD", "FEWER", "LATER"]),
+        table(
+            [_row(one) for one in found.advice],
+            ["RULE", "CONDITION", "TICKETS", "HOLD", "FEWER", "LATER"],
+            within=width(),
+        ),
     ]
     if all(one.best is None for one in found.advice):
         return [*said, f"no hold up to {CANDIDATES[-1]}m would have saved a ticket"]
     fewer = _calls(found.before) - _calls(found.after)
     said.append(
-        f"all of it together: {len(found.after.tickets)} tickets instead of {len(found.before.tickets)}, "
-        f"{fewer} calls fewer; {_later(found.later)}"
+        f"all of it together: {counted(len(found.after.tickets), 'ticket')} instead of {len(found.before.tickets)}, "
+        f"{counted(fewer, 'call')} fewer; {_later(found.later)}"
     )
     return said
 

@@ -15,7 +15,19 @@ from schemas.audit import AuditRecord
 from schemas.envelope import rfc3339
 from schemas.identity import is_key, organization_key
 from schemas.topics import AUDIT
-from streams.cli.base import FINDING, Failure, common, run, say, say_error, say_json, settings_of
+from streams.cli.base import (
+    FINDING,
+    Failure,
+    common,
+    full_option,
+    run,
+    say,
+    say_error,
+    say_json,
+    say_whole,
+    settings_of,
+    width,
+)
 from streams.cli.keeping import anew, folder_of, in_json, run_kept
 from streams.cli.main import Group
 from streams.cli.parameters import Incident, Instant, Key
@@ -25,7 +37,9 @@ from streams.core.ranges import Chooser, Range
 from streams.core.version import DECISIONS
 from streams.explaining import Story, happening_of
 from streams.explaining import explain as explained
+from streams.heard_of import known_instead
 from streams.mapping_report import as_rows, mapping, told
+from streams.not_yet import not_yet
 from streams.ports import InputRecord
 from streams.readers import read_all, tail
 from streams.replay.going_on import Ledger
@@ -33,6 +47,7 @@ from streams.replay.rebuild import rebuild
 from streams.replay.then import mapping_in
 from streams.replay.verify import AuditResult, verify_audit
 from streams.wiring import kafka_options
+from streams.wording import counted, quoted
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -74,28 +89,41 @@ def _range(**parts: Any) -> Range:
 @click.option(
     "--as-of", "as_of", type=Instant(), help="Only what was recorded until then, and how it stood at that moment."
 )
+@full_option
 @common
-def explain(config: Path | None, as_json: bool, identity: str, since: int | None, as_of: int | None) -> int:
+def explain(config: Path | None, as_json: bool, identity: str, since: int | None, as_of: int | None, full: bool) -> int:
     """Everything that happened to an alert (uid), a ticket (number, id or external id) or a device (id), in order.
 
     For an organization (o17) also its company, and how that was found. With --as-of also how it stood at that moment.
+    A terminal shows what fits its width; --full, --json and a file or pipe have everything.
     """
 
-    async def main() -> tuple[Story, list[MappingView]]:
-        options = await kafka_options(settings_of(config))
+    settings = settings_of(config)
+
+    async def main() -> tuple[Story, list[MappingView], str]:
+        options = await kafka_options(settings)
         views: list[MappingView] = []
         if identity.startswith("o") and is_key(identity):
             then = None if as_of is None else await rebuild(options, as_of=as_of)
             views = await mapping(options) if then is None else mapping_in(then.documents)
         story = await explained(options, identity, since=since, as_of=as_of)
-        return story, [view for view in views if organization_key(view.organization_id) == identity]
+        mine = [view for view in views if organization_key(view.organization_id) == identity]
+        hints = []
+        if not story.happenings and not story.stands and not mine and since is None and as_of is None:
+            hints = [await known_instead(options, identity)] if is_key(identity) else []
+            hints.append(await not_yet(settings, options, identity))
+        return story, mine, "; ".join(filter(None, hints))
 
-    story, views = run(main())
+    story, views, hint = run(main())
     if not story.happenings and not story.stands and not views:
         within = f" since {rfc3339(since)}" if since is not None else ""
         within += f" until {rfc3339(as_of)}" if as_of is not None else ""
         raise Failure(
-            f"the audit knows nothing of '{identity}'{within}; it takes an alert's uid, a ticket's number, the id of a device, or l31 and o17 for a location and an organization"
+            f"the audit knows nothing of {quoted(identity)}{within}; "
+            + (
+                hint
+                or "it takes an alert's uid, a ticket's number, the id of a device, or l31 and o17 for a location and an organization"
+            )
         )
     if as_json:
         mapped = {"mapping": as_rows(views)[0]} if views else {}
@@ -106,7 +134,7 @@ def explain(config: Path | None, as_json: bool, identity: str, since: int | None
     for view in views:
         say(told(view))
     for happening in story.happenings:
-        for line in happening.lines():
+        for line in happening.lines(None if full else width()):
             say(line)
     if as_of is not None:
         say(f"as of {rfc3339(as_of)}:")
@@ -173,7 +201,7 @@ def verify(config: Path | None, as_json: bool, anew: bool, **parts: Any) -> int:
             if result.others
             else "decided again the same, chain whole"
         )
-        say(f"{result.records} records, {result.commands} commands{before}: {what} {live}")
+        say(f"{counted(result.records, 'record')}, {counted(result.commands, 'command')}{before}: {what} {live}")
         if ledger.earlier is not None:
             say(f"{ledger.earlier.records} of them in earlier runs, the last until {rfc3339(ledger.earlier.at)}")
         for line in _other_builds(result):
@@ -199,9 +227,13 @@ def _other_builds(result: AuditResult) -> Iterator[str]:
 @click.option("--lines", type=click.IntRange(0, 100_000), default=20, show_default=True, help="How many to begin with.")
 @click.option("--follow/--no-follow", default=True, show_default=True, help="Go on with new ones, until Ctrl-C.")
 @ranged
+@full_option
 @common
-def tail_audit(config: Path | None, as_json: bool, lines: int, follow: bool, **parts: Any) -> int:
-    """Show the latest decisions, of all or of a range, and new ones as they come."""
+def tail_audit(config: Path | None, as_json: bool, lines: int, follow: bool, full: bool, **parts: Any) -> int:
+    """Show the latest decisions, of all or of a range, and new ones as they come.
+
+    A terminal shows what fits its width; --full, --json and a file or pipe have everything.
+    """
     wanted = _range(**parts)
 
     async def main() -> None:
@@ -216,11 +248,11 @@ def tail_audit(config: Path | None, as_json: bool, lines: int, follow: bool, **p
                 entry = (raw.timestamp, raw.partition, raw.offset, raw.value or b"")
                 (heapq.heappush if len(latest) < lines else heapq.heappushpop)(latest, entry)
         for _, _, _, value in sorted(latest):
-            _show(value, as_json)
+            _show(value, as_json, full)
         if follow and wanted.until is None and wanted.last is None:
             async for raw in tail(options, AUDIT, start=ends):
                 if _meant(wanted, choosers, raw):
-                    _show(raw.value or b"", as_json)
+                    _show(raw.value or b"", as_json, full)
 
     run(main())
     return 0
@@ -235,12 +267,13 @@ def _meant(wanted: Range, choosers: dict[int, Chooser], raw: InputRecord) -> boo
     return chooser.takes(orjson.loads(raw.value or b""), raw.offset)
 
 
-def _show(value: bytes, as_json: bool) -> None:
+def _show(value: bytes, as_json: bool, full: bool) -> None:
     record = AuditRecord.from_json(value)
     if as_json:
-        say(record.to_json().decode())
+        say_whole(record.to_json().decode())
         return
-    for line in happening_of(record).lines():
+    # Asked for each record: a terminal's width changes while it is followed.
+    for line in happening_of(record).lines(None if full else width(), keyed=True):
         say(line)
 
 

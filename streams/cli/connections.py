@@ -9,6 +9,7 @@ from typing import Any
 import click
 import yaml
 
+from connectors.autotask.probe import failed_step
 from connectors.autotask.setup import Created, Setup
 from connectors.autotask.tenant_check import Finding
 from connectors.errors import CallFailed
@@ -18,12 +19,14 @@ from streams.cli.base import FAILED, FINDING, Failure, actor, common, run, say, 
 from streams.clock import clock_of
 from streams.connecting import NOT_TOLD, Tested, running_system, tell_disconnected, tell_fields_created, test_and_tell
 from streams.core.policy.policy import Policy
+from streams.credentials import too_short
 from streams.policy_check import check_policy
 from streams.policy_file import STARTER, read_policy
 from streams.policy_tenant import tenant_findings
 from streams.secrets_file import store_secrets
 from streams.settings import CONFIG_NAME, Settings, SettingsError, load_settings
 from streams.vendors import autotask_client, credentials
+from streams.wording import counted
 
 _CONNECTION = click.Choice(["ninjaone", "autotask"])
 SHOWN: dict[ConnectionName, str] = {"ninjaone": "NinjaOne", "autotask": "Autotask"}
@@ -106,6 +109,8 @@ def connect(
     given = {name: value for name, value in values.items() if value}
     if not given:
         raise click.UsageError("nothing to connect with; give the user and --secret-stdin")
+    if short := too_short(given):
+        raise click.UsageError(f"{short}; nothing was stored")
     settings = settings_of(config)
     if credentials(_with(settings, connection, given))[connection] is None:
         wanted = "--client-id and --secret-stdin" if connection == "ninjaone" else _AUTOTASK_NEEDS
@@ -216,7 +221,7 @@ def check(config: Path | None, as_json: bool) -> int:
         for note in checked.notes:
             say_error(f"note: {note}")
         count = len(checked.missing)
-        say(f"{count} findings" if count else "everything that the policy names exists in Autotask")
+        say(counted(count, "finding") if count else "everything that the policy names exists in Autotask")
     return FINDING if checked.missing else 0
 
 
@@ -265,13 +270,16 @@ def setup(config: Path | None, as_json: bool) -> int:
 async def _setup(settings: Settings, policy: Policy) -> tuple[list[Created], list[Finding]]:
     try:
         async with clock_of() as clock, autotask_client(settings, gate=OpenGate("autotask"), now=clock.now) as client:
-            tenant = Setup(client)
-            missing = await tenant.missing_fields(list(policy.devices.fields.values()))
-            # One after the other: the vendor counts threads per entity, and locks under parallel writes.
-            created = [await tenant.create_field(name) for name in missing]
-            return created, [each.missing for each in await tenant_findings(client, policy)]
-    except (CallFailed, CallsSuspended) as error:
-        raise Failure(f"Autotask could not be asked: {error}; 'lockstep test autotask' says which step fails") from None
+            try:
+                tenant = Setup(client)
+                missing = await tenant.missing_fields(list(policy.devices.fields.values()))
+                # One after the other: the vendor counts threads per entity, and locks under parallel writes.
+                created = [await tenant.create_field(name) for name in missing]
+                return created, [each.missing for each in await tenant_findings(client, policy)]
+            except CallFailed as failure:
+                raise Failure(f"Autotask: {failed_step(client, failure).line}") from None
+    except CallsSuspended as error:
+        raise Failure(f"Autotask could not be asked: {error}") from None
 
 
 _REGIONS = "app (US), us2, eu, ca, oc, fed"
@@ -295,6 +303,8 @@ def init(config: Path | None, as_json: bool, force: bool, no_test: bool, **given
     if path.exists() and not force:
         raise Failure(f"{path} exists; edit it, or use --force to replace it")
     answers = _ask(given)
+    if short := too_short(answers):
+        raise click.UsageError(f"{short}; nothing was written")
     settings = _write(path, answers)
     results = (
         {}

@@ -9,6 +9,7 @@ import click
 from streams.cli.base import FINDING, common, run, say, say_json, settings_of
 from streams.doctor.everything import look
 from streams.doctor.look import Line, counts
+from streams.wording import counted
 
 
 @click.command("doctor")
@@ -35,7 +36,9 @@ def doctor(config: Path | None, as_json: bool, call: bool) -> int:
     if as_json:
         say_json({"lines": [line.document() for line in lines], **total})
     else:
-        say(f"{total['ok']} ok, {total['warning']} warnings, {total['wrong']} wrong, {total['unseen']} not seen")
+        say(
+            f"{total['ok']} ok, {counted(total['warning'], 'warning')}, {total['wrong']} wrong, {total['unseen']} not seen"
+        )
     return FINDING if total["wrong"] else 0
 
 

@@ -9,6 +9,7 @@ from schemas.envelope import rfc3339
 from streams.cli.base import say
 from streams.core.drift.findings import Comparison, told
 from streams.reconciling.reconcile import Judged, Reconciled
+from streams.wording import counted
 
 #: How many lines a person is shown; ``--json`` has all.
 _SHOWN = 60
@@ -44,7 +45,7 @@ def _listed(reasons: dict[str, int]) -> str:
 def _alerts_line(last: Comparison) -> str:
     reasons = last.reasons("alert")
     return (
-        f"{last.active} active alerts = {len(last.with_ticket)} open tickets + {sum(reasons.values())} explained"
+        f"{counted(last.active, 'active alert')} = {counted(len(last.with_ticket), 'open ticket')} + {sum(reasons.values())} explained"
         f"{_listed(reasons)} + {len(last.apart)} apart"
     )
 
@@ -53,7 +54,7 @@ def _tickets_line(last: Comparison) -> str:
     reasons = last.reasons("ticket")
     apart = last.open_tickets - len(last.with_ticket) - sum(reasons.values())
     return (
-        f"{last.open_tickets} open tickets = {len(last.with_ticket)} with active alerts + {sum(reasons.values())} explained"
+        f"{counted(last.open_tickets, 'open ticket')} = {len(last.with_ticket)} with active alerts + {sum(reasons.values())} explained"
         f"{_listed(reasons)} + {apart} apart"
     )
 

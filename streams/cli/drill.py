@@ -12,8 +12,21 @@ from typing import TYPE_CHECKING
 
 import click
 
-from streams.cli.base import FAILED, FINDING, OK, Failure, common_but, run, say, say_error, say_json, table
+from streams.cli.base import (
+    FINDING,
+    INTERRUPTED,
+    OK,
+    Failure,
+    common_but,
+    run,
+    say,
+    say_error,
+    say_json,
+    say_whole,
+    table,
+)
 from streams.cli.running import stop_on_signals
+from streams.wording import counted, quoted
 
 if TYPE_CHECKING:
     from streams.drill.report import DrillResult
@@ -22,7 +35,9 @@ if TYPE_CHECKING:
 FOLDER = Path(".lockstep") / "drills"
 #: Of each kind, at the end.
 EXAMPLES = 2
-_SEEDS = re.compile(r"(\d+)(?:-(\d+))?")
+_SEEDS = re.compile(r"([0-9]{1,18})(?:-([0-9]{1,18}))?")
+#: Of one run: at a minute each it takes most of a day.
+MOST_DRILLS = 1000
 
 
 @click.command("drill")
@@ -61,7 +76,7 @@ def drill(
     plans = [(number, read_schedule(file) if file else draw(number, minutes * 60)) for number in chosen]
     if show:
         for _, plan in plans:
-            say(lines(plan).rstrip())
+            say_whole(lines(plan).rstrip())
         return OK
     return run(_drills(plans, minutes, as_json=as_json, report=report, file=file, cluster=brokers == "3"))
 
@@ -71,10 +86,13 @@ def _seeds(text: str) -> list[int]:
     for part in text.split(","):
         match = _SEEDS.fullmatch(part.strip())
         if match is None:
-            raise click.UsageError(f"--seeds: '{part}' is neither a number nor A-B")
-        found += range(int(match[1]), int(match[2] or match[1]) + 1)
+            raise click.UsageError(f"--seeds: {quoted(part)} is neither a number nor A-B")
+        first, last = int(match[1]), int(match[2] or match[1])
+        if last - first >= MOST_DRILLS:
+            raise click.UsageError(f"--seeds: {quoted(part)} are more than {MOST_DRILLS} drills; name fewer")
+        found += range(first, last + 1)
     if not found:
-        raise click.UsageError(f"--seeds: '{text}' holds no seed; write the smaller first")
+        raise click.UsageError(f"--seeds: {quoted(text)} holds no seed; write the smaller first")
     return found
 
 
@@ -95,8 +113,8 @@ async def _drills(
     for seed, plan in plans:
         result = await _one(seed, minutes, plan, tell, file, cluster)
         if result is None:
-            say_error("interrupted; everything has ended")
-            return FAILED
+            say_error("lockstep: interrupted; everything of the drill has ended")
+            return INTERRUPTED
         results.append(result)
         if report is not None:
             gather(report, result)
@@ -123,7 +141,7 @@ async def _one(
     source = f" --schedule {file}" if file else ""
     brokers = " --brokers 3" if cluster else ""
     again = f"lockstep drill --seed {seed} --minutes {minutes:g}{brokers}{source}"
-    tell(f"drill {seed}: {minutes:g} minutes in {folder}")
+    tell(f"drill {seed}: {minutes:g} min in {folder}")
     with stop_on_signals() as stop:
         drilling = asyncio.create_task(
             run_one(seed=seed, minutes=minutes, schedule=plan, folder=folder, tell=tell, cluster=cluster)
@@ -176,7 +194,7 @@ def _shown(results: list[DrillResult]) -> str:
             str(r.duplicate_tickets),
             str(r.redelivered),
             f"{r.seconds:.0f}",
-            "clean" if r.clean else f"{len(r.findings)} findings",
+            "clean" if r.clean else counted(len(r.findings), "finding"),
         ]
         for r in results
     ]

@@ -7,13 +7,15 @@ from pathlib import Path
 
 import click
 
-from schemas.identity import is_key
+from schemas.identity import is_key, organization_key
 from streams.cli.base import Failure, actor, common, run, say, say_error, say_json, settings_of
 from streams.clock import clock_of
+from streams.heard_of import unknown
 from streams.log import KafkaLog
 from streams.personal import Erasure, erase, to_erase
 from streams.policy_log import policy_in_force
 from streams.wiring import kafka_options
+from streams.wording import counted, quoted
 
 #: What is said of the time that the bytes stay on the disk; measured (docs/privacy.md).
 _BYTES = "their bytes leave Kafka's disk within some minutes while the connectors run (docs/privacy.md)"
@@ -35,11 +37,17 @@ def erase_personal(config: Path | None, as_json: bool, organization: int | None,
     if (organization is None) == (device is None):
         raise click.UsageError("name one of --organization ID and --device ID")
     if device is not None and not is_key(device):
-        raise click.UsageError(f"'{device}' is not the id of a device (407), a location (l31) or an organization (o17)")
+        raise click.UsageError(
+            f"{quoted(device)} is not the id of a device (407), a location (l31) or an organization (o17)"
+        )
 
     async def main() -> tuple[Erasure, bool, tuple[str, ...]]:
         options = await kafka_options(settings_of(config))
         found = await to_erase(options, organization=organization, device=device)
+        if not found.count:
+            nobody = await unknown(options, device if device is not None else organization_key(organization or 0))
+            if nobody is not None:
+                raise Failure(nobody)
         going = bool(found.count) and (yes or _confirmed(found, as_json))
         if going:
             async with clock_of() as clock, KafkaLog(options, now=clock.now) as log:
@@ -63,13 +71,15 @@ def erase_personal(config: Path | None, as_json: bool, organization: int | None,
     for entry in found.erased:
         say(f"{entry.key}: {entry.count} {entry.kind}")
     if not found.count:
-        say(f"nothing is kept of {found.selection}")
+        say(f"{found.selection} is known, and nothing personal is kept of it")
     elif erased:
-        say(f"erased: {found.count} values of {found.selection}; {_BYTES}")
+        say(f"erased: {counted(found.count, 'value')} of {found.selection}; {_BYTES}")
     else:
-        say(f"{found.count} values of {found.selection} would be erased; nothing was: say --yes")
+        say(f"{counted(found.count, 'value')} of {found.selection} would be erased; nothing was: say --yes")
     if found.unplaced:
-        say_error(f"{found.unplaced} values are of no known organization: erase them by --device")
+        say_error(
+            f"{counted(found.unplaced, 'value is', 'values are')} of no known organization: erase them by --device"
+        )
     if erased and still:
         say_error(
             f"the policy still asks for {' and '.join(still)}: what the vendors show is kept again when it is read"
@@ -80,7 +90,9 @@ def erase_personal(config: Path | None, as_json: bool, organization: int | None,
 def _confirmed(found: Erasure, as_json: bool) -> bool:
     if as_json or not sys.stdin.isatty():
         return False
-    say_error(f"{found.count} personal values of {found.selection} will be erased for good. Go on? [y/N] ", end="")
+    say_error(
+        f"{counted(found.count, 'personal value')} of {found.selection} will be erased for good. Go on? [y/N] ", end=""
+    )
     answer = sys.stdin.readline().strip().lower()
     if answer not in ("y", "yes"):
         raise Failure("nothing was erased")

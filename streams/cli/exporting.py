@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+import asyncio
+from collections.abc import Coroutine
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -14,8 +16,12 @@ from streams.analytics.formats import FORMATS, Format, writer_of
 from streams.cli.base import FINDING, common, run, say, say_error, say_json, settings_of
 from streams.cli.parameters import Instant
 from streams.cli.progress import Progress
-from streams.cli.running import stop_on_signals
+from streams.cli.running import Stop, stop_on_signals
 from streams.wiring import kafka_options
+from streams.wording import counted
+
+#: A batch is written within a second or so.
+_STOP_WITHIN_S = 3.0
 
 
 @click.command("export")
@@ -26,7 +32,7 @@ from streams.wiring import kafka_options
     type=click.Path(path_type=Path, file_okay=False),
     help="The folder; made if missing.",
 )
-@click.option("--format", "kind", type=click.Choice(FORMATS), default="jsonl", show_default=True)
+@click.option("--format", "kind", type=click.Choice(FORMATS), default="jsonl", show_default=True, help="Of the files.")
 @click.option(
     "--table", "tables", multiple=True, type=click.Choice(list(TABLES)), help="Only this table; may be given again."
 )
@@ -72,14 +78,14 @@ def export_(
     # Says what to install before anything else is done.
     writer_of(kind)
 
-    async def main() -> Exported:
+    async def work(stop: Stop) -> Exported:
         source = KafkaSource(await kafka_options(settings_of(config)))
-        with Folder.open(target, choice) as folder, stop_on_signals() as stop:
+        with Folder.open(target, choice) as folder:
             with Progress("records") as progress:
                 found = await export(source, folder, batch_records=batch_records, progress=progress, stop=stop)
             _tell(found, folder, as_json, stopped=stop.is_set())
             if following and not stop.is_set():
-                say_error(f"following; a look every {timedelta(seconds=every)}, SIGTERM or Ctrl-C ends it")
+                say_error(f"following; a look every {every:g} s, SIGTERM or Ctrl-C ends it")
 
                 def told(more: Exported) -> None:
                     if more.records:
@@ -90,7 +96,34 @@ def export_(
                 )
             return found
 
-    return FINDING if run(main()).missed else 0
+    async def main() -> tuple[Exported | None, bool]:
+        with stop_on_signals() as stop:
+            return await _in_time(work(stop), stop), stop.interrupted
+
+    found, interrupted = run(main())
+    if interrupted:
+        # What was read is in the folder, and whoever runs it again goes on there.
+        raise KeyboardInterrupt
+    if found is None:
+        say_error(f"stopped before Kafka had answered; run it again to go on in {target}")
+        return 0
+    return FINDING if found.missed else 0
+
+
+async def _in_time(work: Coroutine[Any, Any, Exported], stop: Stop) -> Exported | None:
+    """The work, which ends by itself soon after ``stop``; where a broker that is silent keeps it, it is given up.
+
+    A batch that is given up is written by the next run.
+    """
+    task, stopping = asyncio.create_task(work), asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait({task, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({task}, timeout=_STOP_WITHIN_S)
+        return await task if task.done() else None
+    finally:
+        for each in (task, stopping):
+            each.cancel()
+        await asyncio.gather(task, stopping, return_exceptions=True)
 
 
 def _tell(found: Exported, folder: Folder, as_json: bool, stopped: bool = False) -> None:
@@ -108,12 +141,14 @@ def _tell(found: Exported, folder: Folder, as_json: bool, stopped: bool = False)
         )
     else:
         new = ", ".join(f"{count} {name}" for name, count in found.rows.items() if count) or "nothing new"
-        say(f"{folder.path}: {new} from {found.records} records; {sum(total.values())} rows in all")
+        say(
+            f"{folder.path}: {new} from {counted(found.records, 'record')}; {counted(sum(total.values()), 'row')} in all"
+        )
         if stopped:
             say(f"stopped before the end; run it again to go on in {folder.path}")
     if found.missed:
         say_error(
-            f"{found.missed} records were removed by retention before they were exported: "
+            f"{counted(found.missed, 'record was', 'records were')} removed by retention before any export: "
             "export more often, or set kafka.retention_days higher"
         )
 

@@ -14,7 +14,9 @@ from pathlib import Path
 import click
 
 from schemas import VERSION
-from streams.cli.base import FAILED, USAGE, ConfigFile, Failure, say_error
+from streams.cli.base import FAILED, INTERRUPTED, USAGE, ConfigFile, Failure, say_error
+from streams.cli.usage import refuse, told, with_plain_names
+from streams.wording import one_line, quoted
 
 #: Every verb and the module that has it: loaded when the verb is used, so that a check of a file does not load Faust.
 VERBS = {
@@ -51,7 +53,7 @@ ONE_LINERS = (
     ("streams.policy_check", "TenantAway"),
     ("streams.policy_log", "NothingToTry"),
     ("streams.send_test_alert", "UnknownOrganization"),
-    ("streams.roles.connectors", "ReceiverError"),
+    ("streams.receiver_port", "ReceiverError"),
     ("streams.roles.connectors", "SideError"),
     ("streams.connection_watch", "WatchError"),
     ("streams.analytics.formats", "ExportError"),
@@ -79,12 +81,22 @@ class Group(click.Group):
         if name and not name.startswith("-") and self.get_command(context, name) is None:
             near = get_close_matches(name, self.list_commands(context), 1)
             hint = f"did you mean '{near[0]}'?" if near else f"there are {', '.join(self.list_commands(context))}"
-            raise click.UsageError(f"there is no '{whole}'; {hint}", context)
-        return super().resolve_command(context, args)
+            raise click.UsageError(f"there is no {quoted(whole)}; {hint}", context)
+        found = super().resolve_command(context, args)
+        command = found[1]
+        if command is not None and not context.resilient_parsing:
+            inner = command.context_class(command, info_name=name, parent=context, **command.context_settings)
+            refuse(inner, found[2])
+        return found
 
 
 class Root(Group):
     """The group of all verbs, in the order of ``VERBS``; loads the module of the one that is used."""
+
+    def parse_args(self, context: click.Context, args: list[str]) -> list[str]:
+        if not context.resilient_parsing:
+            refuse(context, args)
+        return super().parse_args(context, args)
 
     def list_commands(self, context: click.Context) -> list[str]:
         return list(VERBS)
@@ -93,15 +105,18 @@ class Root(Group):
         if name not in VERBS:
             return None
         commands: Sequence[click.Command] = importlib.import_module(f"streams.cli.{VERBS[name]}").COMMANDS
-        return next(command for command in commands if command.name == name)
+        return with_plain_names(next(command for command in commands if command.name == name))
 
 
-@click.group(cls=Root, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=Root, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
 @click.version_option(VERSION, prog_name="lockstep", message="%(prog)s %(version)s")
 @click.option("--config", type=ConfigFile(), help="Configuration file (default: lockstep.yaml).")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of text.")
 def root(config: Path | None, as_json: bool) -> None:
-    """Keeps NinjaOne and Autotask in step. Exit codes: 0 done, 1 failed, 2 difference or finding, 64 wrong usage."""
+    """Keeps NinjaOne and Autotask in step.
+
+    Exit codes: 0 done, 1 failed, 2 difference or finding, 64 wrong usage, 130 stopped by Ctrl-C.
+    """
 
 
 def run_command_line(arguments: Sequence[str] | None = None) -> int:
@@ -116,7 +131,7 @@ def run_command_line(arguments: Sequence[str] | None = None) -> int:
         return _wrong_usage(error)
     except (click.Abort, KeyboardInterrupt):
         say_error("lockstep: interrupted")
-        return 130
+        return INTERRUPTED
     except Failure as failure:
         say_error(f"lockstep: {failure}")
         return failure.code
@@ -136,11 +151,7 @@ def _wrong_usage(error: click.UsageError) -> int:
     if isinstance(error, click.exceptions.NoArgsIsHelpError):
         say_error(error.format_message())
         return USAGE
-    # click spreads the choices of a missing argument over several lines.
-    message = " ".join(error.format_message().split()).rstrip(".")
-    if message.startswith(("Got ", "Invalid ", "Missing ", "No such ")):
-        message = message[0].lower() + message[1:]
-    say_error(f"{where}: {message} (see '{where} --help')")
+    say_error(f"{where}: {told(error)} (see '{where} --help')")
     return USAGE
 
 
@@ -149,10 +160,12 @@ def _failed(error: Exception) -> int:
         # A policy has a line for each finding; all else has one.
         lines = getattr(error, "lines", [str(error)])
         for line in lines:
-            say_error(f"lockstep: {line}")
+            say_error(f"lockstep: {one_line(line)}")
         return int(getattr(error, "exit_code", FAILED))
     if isinstance(error, OSError) and error.filename is not None:
-        say_error(f"lockstep: {os.fsdecode(error.filename)}: {error.strerror}; check the path and its permissions")
+        say_error(
+            f"lockstep: {one_line(os.fsdecode(error.filename))}: {error.strerror}; check the path and its permissions"
+        )
         return FAILED
     # Only roles set logging up: their standard error is a log, where the trace belongs.
     if "LOCKSTEP_TRACEBACK" in os.environ or logging.getLogger().handlers:

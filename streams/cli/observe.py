@@ -11,9 +11,10 @@ import click
 
 from schemas import contract
 from schemas.envelope import rfc3339
-from streams.cli.base import FAILED, common, run, say, say_json, settings_of, table
+from streams.cli.base import FAILED, common, run, say, say_json, say_table, say_whole, settings_of
 from streams.cli.parameters import Instant
 from streams.cli.progress import Progress
+from streams.cli.role_rows import cells, role_rows, said_of_ends
 from streams.clock import machine_now
 from streams.core.connection import Connection
 from streams.core.revisions import Standing
@@ -30,6 +31,8 @@ from streams.topics import describe
 from streams.views import parked
 from streams.wiring import kafka_options
 
+#: How the names of all groups begin.
+_GROUPS = "lockstep."
 _WORDS = {"NotConnected": "Not connected"}
 
 
@@ -65,15 +68,10 @@ def status(config: Path | None, as_json: bool, role: str | None, as_of: int | No
     if found["mode"] == "shadow":
         say("mode: shadow: nothing is written at NinjaOne or Autotask; 'lockstep shadow' compares")
     _say_connections(found["connections"])
-    if found["roles"]:
-        rows = [
-            [
-                *(r["name"], r["state"], f"{r['reported_seconds_ago']} s ago", str(r["pid"] or "")),
-                *(str(r["restarts"]), r["last_reason"], r["doing"]),
-            ]
-            for r in found["roles"]
-        ]
-        say(table(rows, ["ROLE", "STATE", "LAST REPORT", "PID", "RESTARTS", "LAST REASON", "DOING"]))
+    rows = [cells(row) for row in found["roles"]]
+    say_table(rows, ["ROLE", "STATE", "LAST REPORT", "PID", "RESTARTS", "DOING"])
+    for line in said_of_ends(found["roles"]):
+        say(line)
     for line in found["stopped"]:
         say(f"stopped: {line}")
     for line in found["failing"]:
@@ -82,7 +80,10 @@ def status(config: Path | None, as_json: bool, role: str | None, as_of: int | No
         since = f" since {entry['since']}" if entry["since"] else ""
         until = f", next call at {entry['until']}" if entry["until"] else ""
         why = f": {entry['why']}" if entry["why"] else ""
-        say(f"waiting: {entry['count']} in {entry['topic']}{since}{until}{why}")
+        what = (
+            f"{entry['count']} in {entry['topic']}" if entry["count"] else f"nothing yet in {entry['topic']}, held back"
+        )
+        say(f"waiting: {what}{since}{until}{why}")
     if found["mapping"]:
         say(f"organizations: {found['organizations']}")
     for text in found["unsettled"]:
@@ -147,7 +148,7 @@ async def _status(settings: Settings) -> dict[str, Any]:
     options = await kafka_options(settings)
     states = await connections(options)
     now = machine_now()
-    reports = await roles(options, now=now)
+    reports = await roles(options, now=now, forget_after_ms=None)
     current = await policy_standing(options)
     operations = await switches(options)
     paused = pauses(operations)
@@ -158,7 +159,7 @@ async def _status(settings: Settings) -> dict[str, Any]:
         "connections": {
             name: _connection(state, paused.get(name) or paused.get("all")) for name, state in states.items()
         },
-        "roles": _roles(reports, now=now),
+        "roles": role_rows(reports, now=now),
         "waiting": _waiting(reports),
         "stopped": _lines(reports, "stopped"),
         "failing": _lines(reports, "failing"),
@@ -180,60 +181,6 @@ def _connection(state: Connection, switch: Pause | None) -> dict[str, Any]:
         paused = f"paused by {switch.by} since {rfc3339(switch.since)}{why}"
         reason = f"{reason.rstrip('.')}; {paused}" if reason else paused
     return {"state": state.state, "since": since, "reason": reason, "paused": switch is not None}
-
-
-def _roles(reports: list[dict[str, Any]], *, now: int) -> list[dict[str, Any]]:
-    """How each role is. A process that was killed a moment ago is ``restarting`` where its supervisor said so since."""
-    supervisors = [report for report in reports if report["role"] == "supervisor"]
-    supervised: dict[str, Any] = supervisors[0]["roles"] if supervisors else {}
-    found = []
-    for report in reports:
-        if report["role"] == "supervisor":
-            continue
-        kept = supervised.get(report["name"], {})
-        found.append(
-            {
-                "name": report["name"],
-                "role": report["role"],
-                "host": report["host"],
-                "pid": report["pid"],
-                "state": "restarting" if _is_replaced(report, kept, supervisors) else report["state"],
-                "reported_seconds_ago": max(0, round((now - report["heard_at"]) / 1000)),
-                "restarts": kept.get("restarts", 0),
-                "last_reason": kept.get("last_reason", ""),
-                "started_at": rfc3339(report["started_at"]),
-                "doing": _doing(report),
-                "figures": report["figures"],
-            }
-        )
-    return found
-
-
-def _is_replaced(report: dict[str, Any], kept: dict[str, Any], supervisors: list[dict[str, Any]]) -> bool:
-    """Whether a supervisor of this machine said after a process's last report that it runs no more, or another one in its place."""
-    if report["state"] != "running" or not kept or supervisors[0].get("host", report["host"]) != report["host"]:
-        return False
-    return bool(supervisors[0]["heard_at"] > report["heard_at"] and kept.get("pid") != report["pid"])
-
-
-def _doing(report: dict[str, Any]) -> str:
-    figures = report["figures"]
-    if report["role"] == "worker":
-        return ", ".join(
-            f"{agent}: {len(part['partitions'])} partitions, {part['facts']} facts"
-            for agent, part in figures.items()
-            if "partitions" in part
-        )
-    if report["role"] == "executor":
-        owned = [topic for topic, part in figures.items() if part.get("owner")]
-        calls = sum(part.get("calls", 0) for part in figures.values())
-        return f"{calls} calls, owns {len(owned)} of {len(figures)} topics"
-    parts = []
-    for name, part in figures.items():
-        slower = part.get("polls_slower_by", 1)
-        pace = f" {slower:g} times slower (hourly budget)" if slower > 1 else ""
-        parts.append(f"{name}: {'waits' if part.get('suspended') else 'polls' + pace}")
-    return ", ".join(parts)
 
 
 def _lines(reports: list[dict[str, Any]], what: Literal["stopped", "failing"]) -> list[str]:
@@ -284,7 +231,7 @@ def _why(part: dict[str, Any]) -> tuple[str, int | None, dict[str, int]]:
 def topics(config: Path | None, as_json: bool, asyncapi: bool) -> int:
     """The topics: what they hold, how much, for how long, and who lags behind."""
     if asyncapi:
-        say(contract.text().rstrip("\n"))
+        say_whole(contract.text().rstrip("\n"))
         return 0
 
     async def main() -> list[Any]:
@@ -317,11 +264,11 @@ def topics(config: Path | None, as_json: bool, asyncapi: bool) -> int:
             str(t.records) if t.records is not None else f"at most {t.offsets}",
             t.cleanup,
             _kept(t.retention_ms, t.cleanup),
-            ", ".join(f"{group} {lag}" for group, lag in sorted(t.lag.items())),
+            ", ".join(f"{group.removeprefix(_GROUPS)} {lag}" for group, lag in sorted(t.lag.items())),
         ]
         for t in found
     ]
-    say(table(rows, ["TOPIC", "PARTITIONS", "RECORDS", "CLEANUP", "KEPT", "LAG"]))
+    say_table(rows, ["TOPIC", "PARTITIONS", "RECORDS", "CLEANUP", "KEPT", f"LAG ({_GROUPS}*)"])
     return 0
 
 

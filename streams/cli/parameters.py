@@ -10,7 +10,10 @@ import click
 
 from schemas.identity import is_key, key_of_external_id
 from streams.clock import machine_now
+from streams.wording import quoted
 
+#: Of an id: NinjaOne counts with 32 bits.
+_DIGITS = 10
 _UNIT_MS = {"s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 
 
@@ -24,8 +27,8 @@ class Organizations(click.ParamType):
         if isinstance(value, tuple):
             return value
         parts = [part.strip().removeprefix("o") for part in str(value).split(",")]
-        if not all(part.isascii() and part.isdigit() for part in parts):
-            self.fail(f"'{value}' is no list of ids of organizations, such as 17,23", param, ctx)
+        if not all(part.isascii() and part.isdigit() and len(part) <= _DIGITS for part in parts):
+            self.fail(f"{quoted(value)} is no list of ids of organizations, such as 17,23", param, ctx)
         return tuple(sorted({int(part) for part in parts}))
 
 
@@ -42,11 +45,11 @@ class Instant(click.ParamType):
             return max(0, machine_now() - int(ago[1]) * _UNIT_MS[ago[2]])
         try:
             moment = datetime.fromisoformat(value)
-        except ValueError:
-            self.fail(f"'{value}' is no time; write it like 2026-11-28T09:30:00Z or 7d", parameter, context)
-        at = round((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
+            at = round((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
+        except (ValueError, OverflowError):
+            self.fail(f"{quoted(value)} is no time; write it like 2026-11-28T09:30:00Z or 7d", parameter, context)
         if not 0 <= at <= machine_now():
-            self.fail(f"'{value}' is not in the past", parameter, context)
+            self.fail(f"{quoted(value)} is not in the past", parameter, context)
         return at
 
 
@@ -57,7 +60,9 @@ class Key(click.ParamType):
 
     def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> str:
         if not is_key(str(value)):
-            self.fail(f"'{value}' is no device's id, nor l31 or o17 for a location or organization", parameter, context)
+            self.fail(
+                f"{quoted(value)} is no device's id, nor l31 or o17 for a location or organization", parameter, context
+            )
         return str(value)
 
 
@@ -68,5 +73,5 @@ class Incident(click.ParamType):
 
     def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> str:
         if key_of_external_id(str(value)) is None:
-            self.fail(f"'{value}' is no external id of ours, such as ls.407.<32 hex digits>", parameter, context)
+            self.fail(f"{quoted(value)} is no external id of ours, such as ls.407.<32 hex digits>", parameter, context)
         return str(value)

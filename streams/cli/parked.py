@@ -16,7 +16,7 @@ from schemas.facts import ParkedDismissed, ParkedRetried, Selection
 from schemas.identity import derived_id
 from schemas.topics import CONTROL
 from streams import handling
-from streams.cli.base import Failure, actor, common, run, say, say_json, settings_of, table
+from streams.cli.base import Failure, actor, common, run, say, say_json, say_table, settings_of
 from streams.cli.main import Group
 from streams.clock import clock_of
 from streams.core.views import ParkedItem, WaitingAlert
@@ -28,6 +28,10 @@ from streams.policy_known import organizations
 from streams.settings import Settings
 from streams.views import parked, waiting
 from streams.wiring import kafka_options
+from streams.wording import counted, cut
+
+#: Of the error of a dead letter a person is shown so much; ``--json`` has all.
+_ERROR = 160
 
 Verb = Literal["retried", "dismissed"]
 F = TypeVar("F", bound=Callable[..., Any])
@@ -84,7 +88,7 @@ class Found:
 def _selecting(function: F) -> F:
     for option in (
         click.option("--because", metavar="REASON", help="Only what waits for this reason, as 'parked list' names it."),
-        click.option("--organization", type=int, help="Only this NinjaOne organization."),
+        click.option("--organization", type=click.IntRange(0), help="Only this NinjaOne organization."),
         click.argument("ids", nargs=-1),
     ):
         function = option(function)
@@ -140,7 +144,7 @@ def list_parked(
 
 
 @parked_group.command("held")
-@click.option("--organization", type=int, help="Only this NinjaOne organization.")
+@click.option("--organization", type=click.IntRange(0), help="Only this NinjaOne organization.")
 @common
 def list_held(config: Path | None, as_json: bool, organization: int | None) -> int:
     """What waits by itself: alerts that a rule holds or a maintenance window suppresses, and until when."""
@@ -161,14 +165,14 @@ def list_held(config: Path | None, as_json: bool, organization: int | None) -> i
             ]
             for alert in alerts
         ]
-        say(table(rows, ["ALERT", "WHAT", "DEVICE", "ORGANIZATION", "REASON", "UNTIL"]))
+        say_table(rows, ["ALERT", "WHAT", "DEVICE", "ORGANIZATION", "REASON", "UNTIL"])
     return 0
 
 
 def _show(found: Found) -> None:
     if found.work:
         rows = [[e.id, e.what, e.key, _number(e.organization_id), e.reason] for e in found.work]
-        say(table(rows, ["ID", "WHAT", "KEY", "ORGANIZATION", "REASON"]))
+        say_table(rows, ["ID", "WHAT", "KEY", "ORGANIZATION", "REASON"])
         for detail in dict.fromkeys(entry.detail for entry in found.work if entry.detail):
             say(f"  {detail}")
     if found.letters:
@@ -180,13 +184,13 @@ def _show(found: Found) -> None:
                 letter.about[DEAD_TIME],
                 _number(letter.organization_id),
                 letter.reason,
-                " ".join(letter.about.get(DEAD_ERROR, "").split())[:160] + _story(letter),
+                cut(" ".join(letter.about.get(DEAD_ERROR, "").split()), _ERROR) + _story(letter),
             ]
             for letter in found.letters
         ]
-        say(table(rows, ["DEAD LETTER", "TOPIC", "OFFSET", "TIME", "ORGANIZATION", "REASON", "ERROR"]))
+        say_table(rows, ["DEAD LETTER", "TOPIC", "OFFSET", "TIME", "ORGANIZATION", "REASON", "ERROR"])
     rows = [[str(c["count"]), c["kind"], _number(c["organization_id"]), c["reason"]] for c in found.counts()]
-    say(table(rows, ["COUNT", "KIND", "ORGANIZATION", "REASON"]))
+    say_table(rows, ["COUNT", "KIND", "ORGANIZATION", "REASON"])
 
 
 def _number(organization: int | None) -> str:
@@ -295,11 +299,11 @@ def _ask(config: Path | None, as_json: bool, choice: Choice, what: Verb, note: s
     for letter in meant.already:
         say(f"{letter.id} was {_handled(letter)}; nothing to do")
     if meant.skipped:
-        say(f"{len(meant.skipped)} dead letters never were records of a topic and can only be dismissed")
+        say(f"{counted(len(meant.skipped), 'dead letter')} never came from a topic and can only be dismissed")
     if dry_run and count:
         _show(meant)
     elif count or not meant.already:
-        say(f"{count} {'piece' if count == 1 else 'pieces'} of work {what}" if count else "nothing like that is parked")
+        say(f"{counted(count, 'piece')} of work {what}" if count else "nothing like that is parked")
     return 0
 
 

@@ -13,6 +13,7 @@ from streams.policy_check import Checked, check_policy
 from streams.policy_file import PolicyFileError, read_policy
 from streams.policy_schema import policy_schema
 from streams.settings import Settings, SettingsError
+from streams.wording import counted
 
 
 @click.group("policy", cls=Group)
@@ -56,7 +57,9 @@ def check(config: Path | None, as_json: bool, file: Path | None, tenant: bool) -
         for line in checked.lines():
             say_error(line)
         mapped = len(found.policy.companies.map)
-        say(f"{path}: {len(names)} rules ({', '.join(names)}), {mapped} mapped organizations: {_verdict(checked)}")
+        say(
+            f"{path}: {counted(len(names), 'rule')} ({', '.join(names)}), {counted(mapped, 'mapped organization')}: {_verdict(checked)}"
+        )
     return FINDING if findings else 0
 
 

@@ -12,7 +12,19 @@ import click
 
 from schemas.envelope import rfc3339
 from schemas.facts import PolicyPublished
-from streams.cli.base import FAILED, FINDING, Failure, actor, common, run, say, say_error, say_json, settings_of, table
+from streams.cli.base import (
+    FAILED,
+    FINDING,
+    Failure,
+    actor,
+    common,
+    run,
+    say,
+    say_error,
+    say_json,
+    say_table,
+    settings_of,
+)
 from streams.cli.parameters import Organizations
 from streams.core.policy.diff import differences
 from streams.core.policy.policy import PolicyError, parse_policy
@@ -166,7 +178,7 @@ def list_revisions(config: Path | None, as_json: bool) -> int:
         ]
         for each in revisions
     ]
-    say(table(rows, ["REVISION", "SINCE", "FOR", "BY", "WHY"]))
+    say_table(rows, ["REVISION", "SINCE", "FOR", "BY", "WHY"])
     return 0
 
 

@@ -6,7 +6,8 @@ import sys
 import time
 from types import TracebackType
 
-from streams.cli.base import say_error
+from streams.cli.base import say_error, width
+from streams.wording import cut
 
 #: A person reads no faster, and a terminal costs time.
 _EVERY_S = 0.2
@@ -44,8 +45,11 @@ class Progress:
             self._show(what)
 
     def _show(self, line: str) -> None:
-        say_error("\r" + line.ljust(self._width), end="")
-        self._width = max(self._width, len(line))
+        columns = width(sys.stderr)
+        # A line that reaches the last column goes on below, where the next one does not rewrite it.
+        shown = line if columns is None else cut(line, max(columns - 1, 1))
+        say_error("\r" + shown.ljust(self._width), end="")
+        self._width = max(self._width, len(shown))
 
 
 def told(what: str, done: int, total: int, seconds: float) -> str:
@@ -53,4 +57,4 @@ def told(what: str, done: int, total: int, seconds: float) -> str:
     if not 0 < done <= total or seconds <= 0:
         return f"{done} {what}"
     left = round(seconds * (total - done) / done)
-    return f"{done} of about {total} {what} ({done / total:.0%}), {left // 60}:{left % 60:02d} left"
+    return f"{done} of about {total} {what} ({done / total * 100:.0f} %), {left // 60}:{left % 60:02d} left"

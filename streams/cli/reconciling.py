@@ -23,6 +23,7 @@ from streams.reconciling.resync import resync as resynced
 from streams.reconciling.scope import Scope
 from streams.settings import Settings
 from streams.wiring import kafka_options
+from streams.wording import counted
 
 #: Between two polls nothing is apart yet; longer than this nobody waits for the second look.
 _LONGEST_GRACE_S = 120.0
@@ -67,10 +68,10 @@ def resync(config: Path | None, as_json: bool, organization: int | None, device:
             }
         )
     else:
-        say("told: " + ", ".join(f"{count} {kind}" for kind, count in found.told.items() if count))
+        say("told: " + ", ".join(counted(count, kind.removesuffix("s")) for kind, count in found.told.items() if count))
         listed = ", ".join(f"{count} {kind}" for kind, count in sorted(commands.items()))
         say(
-            f"decided: {len(found.followed.decided)} facts, {len(found.followed.commands)} commands"
+            f"decided: {counted(len(found.followed.decided), 'fact')}, {counted(len(found.followed.commands), 'command')}"
             + (f" ({listed})" if listed else "")
         )
         for fact in rejected:

@@ -12,7 +12,7 @@ import click
 import orjson
 
 from schemas.envelope import rfc3339
-from streams.cli.base import FINDING, Failure, common, run, say, say_error, say_json, settings_of
+from streams.cli.base import FINDING, Failure, common, run, say, say_error, say_json, say_whole, settings_of
 from streams.cli.keeping import anew, folder_of, in_json, run_kept
 from streams.cli.parameters import Instant
 from streams.cli.progress import Progress
@@ -25,6 +25,7 @@ from streams.replay.rebuild import Rebuilt, alerts_in, rows_of
 from streams.replay.rebuild import rebuild as rebuilt_from_audit
 from streams.replay.whatif import what_if
 from streams.wiring import kafka_options
+from streams.wording import counted, quoted
 
 _MONTH_MS = 30 * 24 * 3_600_000
 #: How many differences a person is shown; ``--json`` has all.
@@ -89,9 +90,9 @@ def rebuild(
         )
         return FINDING if found.differences else 0
     for row in shown:
-        say(orjson.dumps(row, option=orjson.OPT_INDENT_2).decode())
+        say_whole(orjson.dumps(row, option=orjson.OPT_INDENT_2).decode())
     when = f" as of {rfc3339(as_of)}" if as_of is not None else ""
-    say(f"{len(rows)} documents from {found.records} records{when}")
+    say(f"{counted(len(rows), 'document')} from {counted(found.records, 'record')}{when}")
     if ledger.earlier is not None:
         say(f"{ledger.earlier.records} of them in earlier runs, the last until {rfc3339(ledger.earlier.at)}")
     for line in found.begins:
@@ -137,15 +138,19 @@ def _from_facts(config: Path | None, as_json: bool, as_of: int | None, key: str 
         )
         return FINDING if found.differences else 0
     for row in shown:
-        say(orjson.dumps(row, option=orjson.OPT_INDENT_2).decode())
+        say_whole(orjson.dumps(row, option=orjson.OPT_INDENT_2).decode())
     when = f" as of {rfc3339(as_of)}" if as_of is not None else ""
-    say(f"{len(rows)} documents from {found.facts} facts by recorded time{when}")
+    say(f"{counted(len(rows), 'document')} from {counted(found.facts, 'fact')} by recorded time{when}")
     for line in found.begins:
         say(f"retention: {line}")
     if output is not None:
         say(f"written to {output}")
     _tell_differences([one.line(cause) for one, cause in found.differences])
-    also = f"; {found.otherwise} documents differ in nothing that a vendor has" if found.otherwise else ""
+    also = (
+        f"; {counted(found.otherwise, 'document differs', 'documents differ')} in nothing that a vendor has"
+        if found.otherwise
+        else ""
+    )
     say(f"{found.same} tickets and items are the same{also}")
     return FINDING if found.differences else 0
 
@@ -154,7 +159,7 @@ def _of_key(rows: list[dict[str, object]], key: str | None, as_of: int | None) -
     """The documents of one key. Raises ``Failure`` where there are none."""
     shown = [row for row in rows if row["key"] == key]
     if key is not None and not shown:
-        raise Failure(f"the audit has no decision about '{key}'" + (f" until {rfc3339(as_of)}" if as_of else ""))
+        raise Failure(f"the audit has no decision about {quoted(key)}" + (f" until {rfc3339(as_of)}" if as_of else ""))
     return shown
 
 
@@ -222,7 +227,7 @@ def whatif(config: Path | None, as_json: bool, draft: Path, since: int | None, a
     if len(changes) > _SHOWN:
         say(f"and {len(changes) - _SHOWN} more (--json has all)")
     what = Counter(one.what if one.what in ("opened", "not opened") else "otherwise" for one in changes)
-    say(f"{found.facts} facts since {rfc3339(begin)}, decided again under {draft}")
+    say(f"{counted(found.facts, 'fact')} since {rfc3339(begin)}, decided again under {draft}")
     say(
         f"tickets: {len(found.live.tickets)} in reality, {len(found.draft.tickets)} under the draft: "
         f"{what['opened']} opened, {what['not opened']} not opened, {what['otherwise']} opened otherwise"

@@ -11,20 +11,38 @@ from typing import Any
 
 import click
 
-from streams.cli.base import FAILED, Failure, common, common_but, run, say, say_error, say_json, settings_of
+from streams.cli.base import (
+    FAILED,
+    INTERRUPTED,
+    Failure,
+    common,
+    common_but,
+    run,
+    say,
+    say_error,
+    say_json,
+    settings_of,
+)
 from streams.clock import clock_of
 from streams.settings import CONFIG_NAME
 
 ROLES = ("connectors", "worker", "executor")
 
 
+class Stop(asyncio.Event):
+    """Set when the process was asked to end; ``interrupted`` by Ctrl-C, and not by whoever runs it as a service."""
+
+    interrupted = False
+
+
 @contextlib.contextmanager
-def stop_on_signals() -> Iterator[asyncio.Event]:
+def stop_on_signals() -> Iterator[Stop]:
     """An event that SIGTERM and SIGINT set; a second one of them ends the process as usual."""
-    stop = asyncio.Event()
+    stop = Stop()
     loop = asyncio.get_running_loop()
 
     def asked(number: signal.Signals) -> None:
+        stop.interrupted = stop.interrupted or number == signal.SIGINT
         stop.set()
         loop.remove_signal_handler(number)
 
@@ -41,8 +59,8 @@ def stop_on_signals() -> Iterator[asyncio.Event]:
 @click.option("--ninjaone-port", type=click.IntRange(0, 65535), default=0, help="0 takes any free one.")
 @click.option("--autotask-port", type=click.IntRange(0, 65535), default=0, help="0 takes any free one.")
 @click.option("--seed", type=int, default=1, show_default=True, help="The same seed gives the same tenant.")
-@click.option("--organizations", type=click.IntRange(1, 500), default=3, show_default=True)
-@click.option("--devices", type=click.IntRange(0, 20000), default=60, show_default=True)
+@click.option("--organizations", type=click.IntRange(1, 500), default=3, show_default=True, help="Customers.")
+@click.option("--devices", type=click.IntRange(0, 20000), default=60, show_default=True, help="Of all customers.")
 @common
 def sandbox(
     config: Path | None,
@@ -147,11 +165,15 @@ def demo(config: Path | None, as_json: bool, keep: bool, seed: int) -> int:
     """Tell the whole story on simulators and a real Kafka, and verify it."""
     from streams.demo.story import run_demo
 
-    async def main() -> bool:
+    async def main() -> tuple[bool, bool]:
         with stop_on_signals() as stop:
-            return await run_demo(as_json=as_json, keep=keep, seed=seed, stop=stop)
+            good = await run_demo(as_json=as_json, keep=keep, seed=seed, stop=stop)
+            return good, stop.interrupted
 
-    return 0 if run(main()) else FAILED
+    good, interrupted = run(main())
+    if interrupted and not good:
+        return INTERRUPTED
+    return 0 if good else FAILED
 
 
 COMMANDS = [sandbox, up, run_role, demo]

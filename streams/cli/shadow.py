@@ -9,13 +9,14 @@ from typing import Any
 import click
 
 from schemas.envelope import rfc3339
-from streams.cli.base import FINDING, Failure, common, run, say, say_json, settings_of, table
+from streams.cli.base import FINDING, Failure, common, run, say, say_json, say_table, settings_of
 from streams.cli.parameters import Instant
 from streams.cli.progress import Progress
 from streams.clock import clock_of
 from streams.core.shadow.report import AGREEMENT, COMPARED, RuleFigures, ShadowReport, rows, share
 from streams.replay.shadow import shadow_report
 from streams.wiring import kafka_options
+from streams.wording import quoted
 
 _UNIT_MS = {"s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 #: How many differences a person is shown; ``--json`` has all.
@@ -65,7 +66,7 @@ def shadow(config: Path | None, as_json: bool, since: int | None, rule: str | No
     now, found = run(main())
     if rule is not None and not found.rules:
         raise Failure(
-            f"no alert of rule '{rule}' was seen; 'lockstep shadow' without --rule lists the rules that had any"
+            f"no alert of rule {quoted(rule)} was seen; 'lockstep shadow' without --rule lists the rules that had any"
         )
     if as_json:
         say_json({"at": rfc3339(now), "since": rfc3339(since) if since else None, **found.document()})
@@ -78,9 +79,9 @@ def _tell(found: ShadowReport) -> None:
     if not found.rules:
         say("no alert was seen yet")
         return
-    say(table([_opened(rule) for rule in found.rules], _OPENED))
+    say_table([_opened(rule) for rule in found.rules], _OPENED)
     say()
-    say(table([_closed(rule) for rule in found.rules], _CLOSED))
+    say_table([_closed(rule) for rule in found.rules], _CLOSED)
     for rule in found.rules:
         for because, count in sorted(rule.only_other.items(), key=lambda pair: (-pair[1], pair[0])):
             say(f"{rule.rule}: only the other connector opened a ticket for {count}; in Lockstep: {because}")

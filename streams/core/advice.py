@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from statistics import median
 from typing import Any
 
@@ -20,6 +20,7 @@ from schemas.facts import AlertFact
 from schemas.identity import EXTERNAL_ID_PREFIX
 from schemas.model import canonical
 from streams.core.policy.policy import Policy, parse_policy
+from streams.core.policy.vocabulary import TEST_ALERT
 from streams.core.whatif import Side, Ticket
 
 MINUTE_MS = 60_000
@@ -40,6 +41,10 @@ class Condition:
     matcher: str
     value: str
     name: str = field(compare=False)
+
+
+#: What ``lockstep send-test-alert`` sends: no condition of anybody's, whose tickets are not counted.
+TEST = Condition("source_type", TEST_ALERT, "Lockstep test")
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +92,8 @@ class Advice:
 
 def condition_of(alert: AlertFact) -> Condition | None:
     """By what a rule of the policy can tell the condition of an alert."""
+    if alert.source_type == TEST_ALERT:
+        return TEST
     name = alert.condition_name or alert.source_name or alert.source_type or ""
     if alert.source_config_uid or alert.condition_name:
         return Condition("condition", alert.source_config_uid or alert.condition_name, name or "unknown")
@@ -114,6 +121,12 @@ def groups(policy: Policy, side: Side, conditions: Mapping[str, Condition]) -> l
 def uid_of(ticket: Ticket) -> str:
     """The uid of the alert that opened a ticket, as 32 digits: the third part of its external id."""
     return ticket.external_id.removeprefix(EXTERNAL_ID_PREFIX).split(".")[1]
+
+
+def without_tests(side: Side, conditions: Mapping[str, Condition]) -> Side:
+    """The side without the tickets of test alerts. Its calls keep theirs: they are the same on both sides of a difference."""
+    tickets = {name: ticket for name, ticket in side.tickets.items() if conditions.get(uid_of(ticket)) != TEST}
+    return replace(side, tickets=tickets)
 
 
 def _free_name(rule: str, condition: Condition | None, taken: set[str]) -> str:

@@ -24,7 +24,7 @@ def stands(
     if agent == devices.AGENT:
         return list(_item(key, body))
     return [
-        f"storm {uid}: {storm['external_id']}, {_members(body, uid)} alerts in it"
+        f"storm {uid}: {storm['external_id']}, {_counted(_members(body, uid), 'alert')} in it"
         for uid, storm in sorted(body.get("storms", {}).items())
         if names is None or uid in names or storm["external_id"] in names
     ]
@@ -46,7 +46,7 @@ def _tickets(body: dict[str, Any], names: Collection[str] | None, numbers: Mappi
         status = status_of(incident)
         ticket = f"ticket {number}, {_WORDS.get(status, status)}" if number else "no ticket yet"
         parked = f", parked: {incident['parked']['reason']}" if "parked" in incident else ""
-        yield f"incident {external_id}: {ticket}, {len(incident['active'])} active alerts{parked}"
+        yield f"incident {external_id}: {ticket}, {_counted(len(incident['active']), 'active alert')}{parked}"
 
 
 def _item(key: str, body: dict[str, Any]) -> Iterator[str]:
@@ -60,3 +60,7 @@ def _item(key: str, body: dict[str, Any]) -> Iterator[str]:
 
 def _members(body: dict[str, Any], uid: str) -> int:
     return sum(entry.get("storm") == uid for entry in body.get("candidates", {}).values())
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}{'' if count == 1 else 's'}"

@@ -295,7 +295,7 @@ async def run_demo(*, as_json: bool, keep: bool, seed: int, stop: asyncio.Event)
         if not telling.done():
             telling.cancel()
             await asyncio.gather(telling, return_exceptions=True)
-            say_error("the demo was interrupted; everything has ended")
+            say_error("lockstep: interrupted; everything of the demo has ended")
             return False
         stopping.cancel()
         return await telling

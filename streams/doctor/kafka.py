@@ -12,6 +12,7 @@ from streams.kafka_options import KafkaOptions
 from streams.settings import Settings
 from streams.topics import Finding, TopicsError, describe, examine
 from streams.wiring import topic_settings
+from streams.wording import counted
 
 #: The release that everything was run on, and the next, which may lose the end of a transaction (KAFKA-20734).
 TESTED = "4.2"
@@ -86,7 +87,7 @@ def lagging(first: Mapping[tuple[str, str], int], second: Mapping[tuple[str, str
     lines = []
     for (topic, group), now in sorted(second.items()):
         before = first.get((topic, group), 0)
-        found = f"{group} has {now} records of {topic} to read"
+        found = f"{group} has {counted(now, 'record')} of {topic} to read"
         if before and now >= before:
             lines.append(
                 warning(

@@ -18,6 +18,7 @@ from streams.doctor.look import Line, ok, unseen, warning, wrong
 from streams.kafka_runtime import BrokerError, find_java
 from streams.policy_file import PolicyFileError, read_policy
 from streams.settings import Settings, config_path
+from streams.wording import counted
 
 #: Python that the packages are made for (``requires-python``), and the Java that Kafka 4 needs.
 PYTHON, JAVA = (3, 11), 17
@@ -142,5 +143,7 @@ def _policy(path: Path) -> Line:
         return wrong("policy file", error.lines[0], "run 'lockstep policy check'")
     found = file.warnings()
     if found:
-        return warning("policy file", f"{path} is valid, with {len(found)} warnings", "run 'lockstep policy check'")
+        return warning(
+            "policy file", f"{path} is valid, with {counted(len(found), 'warning')}", "run 'lockstep policy check'"
+        )
     return ok("policy file", f"{path} is valid")

@@ -23,6 +23,7 @@ from streams.reporter import roles
 from streams.settings import Settings
 from streams.vendors import credentials
 from streams.views import parked
+from streams.wording import counted
 
 #: Roles without which something stands still.
 NEEDED = ("connectors", "worker", "executor")
@@ -99,7 +100,7 @@ def _roles(reports: Sequence[Mapping[str, Any]]) -> Iterator[Line]:
             "start them ('lockstep run ...'), or see the logs of 'lockstep up'",
         )
     else:
-        yield ok("roles", ", ".join(f"{count} {role}" for role, count in sorted(alive.items()) if role in NEEDED))
+        yield ok("roles", ", ".join(f"{role} {count}" for role, count in sorted(alive.items()) if role in NEEDED))
     for report in reports:
         if report["role"] == "supervisor" and report["state"] == "running":
             for name, kept in report["roles"].items() if "roles" in report else ():
@@ -125,7 +126,9 @@ def _clocks(live: Sequence[Mapping[str, Any]], now: int) -> Iterator[Line]:
             "clocks", f"ahead of this machine: {listed(ahead)}", "let all machines follow one time server (NTP)"
         )
     elif live:
-        yield ok("clocks", f"no role of {len({report['host'] for report in live})} machine(s) is ahead of this one")
+        yield ok(
+            "clocks", f"no role of {counted(len({report['host'] for report in live}), 'machine')} is ahead of this one"
+        )
 
 
 def _told_by_connectors(settings: Settings, live: Sequence[Mapping[str, Any]]) -> Iterator[Line]:
@@ -144,9 +147,7 @@ def _told_by_connectors(settings: Settings, live: Sequence[Mapping[str, Any]]) -
 
 def _budget(budget: Mapping[str, Any]) -> Line:
     share = budget["used"] / budget["limit"] if budget["limit"] else 0.0
-    found = (
-        f"{budget['used']} of {budget['limit']} requests of Autotask's hour are used ({share:.0%}), by all integrations"
-    )
+    found = f"{budget['used']} of {budget['limit']} requests of Autotask's hour are used ({share * 100:.0f} %), by all integrations"
     if share >= MUCH_BUDGET:
         return warning(
             "budget", found, "the lowest lanes wait (docs/operations.md); look at what the other integrations do"

@@ -41,7 +41,7 @@ class DrillResult:
 
     def line(self) -> str:
         """The verdict in one line."""
-        verdict = "clean" if self.clean else f"{len(self.findings)} findings"
+        verdict = "clean" if self.clean else f"{len(self.findings)} finding{'' if len(self.findings) == 1 else 's'}"
         return (
             f"seed {self.seed}: {verdict}; {sum(self.faults.values())} faults, {self.events} events, lost {self.lost}, "
             f"duplicate tickets {self.duplicate_tickets}, redeliveries absorbed {self.redelivered}, {self.seconds:.0f} s"

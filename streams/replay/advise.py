@@ -23,6 +23,7 @@ from streams.core.advice import (
     groups,
     tried,
     uid_of,
+    without_tests,
 )
 from streams.core.policy.policy import parse_policy
 from streams.core.whatif import Comparison, Side
@@ -73,18 +74,20 @@ async def advise(
     [base] = await compute([document])
     wanted = {uid_of(ticket) for ticket in base.draft.tickets.values()}
     conditions = await _conditions(options, wanted) if wanted else {}
-    found = groups(parse_policy(orjson.loads(document)), base.draft, conditions)
+    before = without_tests(base.draft, conditions)
+    found = groups(parse_policy(orjson.loads(document)), before, conditions)
     if not found:
-        return Advised(facts=base.facts, before=base.draft, after=base.draft, advice=(), document=document)
+        return Advised(facts=base.facts, before=before, after=before, advice=(), document=document)
     drafts = [draft(document, {group: minutes for group, _ in found}) for minutes in CANDIDATES]
-    tries = await compute(drafts)
-    advice = weigh(found, base.draft, [each.draft for each in tries], conditions)
+    tries = [without_tests(each.draft, conditions) for each in await compute(drafts)]
+    advice = weigh(found, before, tries, conditions)
     holds = {one.group: one.best.minutes for one in advice if one.best is not None}
     if not holds:
-        return Advised(facts=base.facts, before=base.draft, after=base.draft, advice=advice, document=document)
+        return Advised(facts=base.facts, before=before, after=before, advice=advice, document=document)
     whole = draft(document, holds)
-    [after] = await compute([whole])
-    return Advised(facts=base.facts, before=base.draft, after=after.draft, advice=advice, document=whole)
+    [last] = await compute([whole])
+    after = without_tests(last.draft, conditions)
+    return Advised(facts=base.facts, before=before, after=after, advice=advice, document=whole)
 
 
 def weigh(

@@ -36,6 +36,7 @@ from streams.gates import ConnectionGate
 from streams.limited_log import LimitedLog
 from streams.personal import KeptPersonal
 from streams.policy_log import first_policy, policy_in_force
+from streams.receiver_port import cannot_listen
 from streams.roles.surroundings import Surroundings, until_stopped
 from streams.roles.webhook_upkeep import LOOK_AGAIN_S, keep_set_up, silence
 from streams.vendors import (
@@ -308,9 +309,7 @@ class ConnectorsRole:
                 await server.shutdown()
             raise
         except SystemExit:
-            raise ReceiverError(
-                f"receiver: cannot listen on {where.host}:{where.port}; it is in use or not allowed: choose another receiver.port"
-            ) from None
+            raise cannot_listen(where.host, where.port) from None
 
     def _health(self) -> Mapping[str, str]:
         return {name: connection.state for name, connection in self._watch.connections.items()}
@@ -318,10 +317,6 @@ class ConnectorsRole:
 
 class SideError(RuntimeError):
     """One vendor's half has ended though nobody asked it to; one line."""
-
-
-class ReceiverError(RuntimeError):
-    """The webhook receiver cannot listen; one line."""
 
 
 class _Server(uvicorn.Server):

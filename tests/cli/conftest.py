@@ -10,13 +10,19 @@ from typing import Any
 
 import pytest
 
-from tests.cli.terminal import LOCKSTEP, Terminal
+from tests.cli.terminal import LOCKSTEP, InProcess, Terminal
 
 
 @pytest.fixture
 def terminal(tmp_path: Path) -> Terminal:
     """An empty folder."""
     return Terminal(tmp_path)
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> InProcess:
+    """An empty folder, and the command line in this process."""
+    return InProcess(tmp_path, monkeypatch, capsys)
 
 
 @pytest.fixture(scope="session")

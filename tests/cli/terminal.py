@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import os
 import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+
+import pytest
+
+from streams.cli.main import run_command_line
 
 #: Stands for every secret in these tests; must be seen nowhere but in the secrets file.
 CANARY = "canary-4711-secret"
@@ -27,6 +32,32 @@ class Said:
         assert self.out == "", self
         assert len(self.err.splitlines()) == 1, self
         return self.err.strip()
+
+
+@dataclass(frozen=True, slots=True)
+class InProcess:
+    """The command line in this process, in a folder of its own: what is said is asked for, not how it gets out."""
+
+    folder: Path
+    patch: pytest.MonkeyPatch
+    captured: pytest.CaptureFixture[str]
+
+    def run(self, *arguments: str, stdin: str = "", **environment: str) -> Said:
+        """As ``Terminal.run``."""
+        with self.patch.context() as patch:
+            patch.chdir(self.folder)
+            patch.setattr("sys.stdin", io.StringIO(stdin))
+            for name in [name for name in os.environ if name.startswith("LOCKSTEP_")]:
+                patch.delenv(name)
+            for name, value in environment.items():
+                patch.setenv(name, value)
+            self.captured.readouterr()
+            code = run_command_line(arguments)
+        out, err = self.captured.readouterr()
+        said = Said(code, out, err)
+        assert "unexpected" not in said.err, said
+        assert CANARY not in said.out + said.err, said
+        return said
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.cli.terminal import CANARY, LOCKSTEP, Terminal
+from tests.cli.terminal import CANARY, LOCKSTEP, InProcess, Terminal
 
 SUCCESS = "Status: Connection succeeded with provided credentials."
 
@@ -148,6 +148,65 @@ def test_connect_without_a_test_answers_in_json_too(terminal: Terminal) -> None:
     assert said.code == 0
     assert json.loads(said.out) == {"connection": "ninjaone", "stored": ".lockstep/secrets.yaml", "tested": False}
     assert terminal.files_with_the_secret() == [".lockstep/secrets.yaml"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "stdin", "words"),
+    [
+        (
+            ("autotask", "--username", "u@x", "--integration-code", "I" * 27, "--secret-stdin"),
+            "short",
+            "the Autotask secret has 5 characters, and none is shorter than 8: copy all of it; nothing was stored",
+        ),
+        (
+            ("autotask", "--username", "u@x", "--integration-code", "I", "--secret-stdin", "--no-test"),
+            CANARY,
+            "the Autotask tracking identifier has 1 character, and none is shorter than 8",
+        ),
+        (("ninjaone", "--client-id", "x", "--secret-stdin"), "1234567", "the NinjaOne client secret has 7 characters"),
+    ],
+)
+def test_a_part_of_a_secret_is_refused_before_any_call_and_not_stored(
+    here: InProcess, arguments: tuple[str, ...], stdin: str, words: str
+) -> None:
+    said = here.run("connect", *arguments, stdin=stdin)
+    assert said.code == 64
+    assert words in said.line
+    assert list(here.folder.iterdir()) == []
+
+
+def test_init_refuses_a_part_of_a_secret_and_writes_nothing(
+    terminal: Terminal, here: InProcess, sandbox: dict[str, Any]
+) -> None:
+    secrets = configured(terminal, sandbox)
+    (terminal.folder / "lockstep.yaml").unlink()
+    said = here.run("init", *arguments_of(sandbox), **{**secrets, "LOCKSTEP_AUTOTASK__SECRET": "the"})
+    assert said.code == 64
+    assert "the Autotask secret has 3 characters, and none is shorter than 8: copy all of it; nothing was" in said.line
+    assert list(terminal.folder.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "step"),
+    [
+        ("LOCKSTEP_AUTOTASK__USERNAME", "nobody@example.com", "user: Autotask does not know the user name 'nobody@"),
+        ("LOCKSTEP_AUTOTASK__SECRET", CANARY, "credentials: Autotask refused the API user"),
+        ("LOCKSTEP_AUTOTASK__INTEGRATION_CODE", CANARY, "tracking identifier: user name and secret are right, the"),
+        ("LOCKSTEP_AUTOTASK__DISCOVERY_URL", "http://127.0.0.1:1/", "zone: the zone of 'lockstep-api@"),
+    ],
+)
+def test_check_and_setup_say_of_wrong_credentials_what_init_says(
+    terminal: Terminal, here: InProcess, sandbox: dict[str, Any], variable: str, value: str, step: str
+) -> None:
+    terminal.write(
+        "version: 1\ndevices: {types: [{type: W, product: P}]}\nrules: [{name: all, when: {}}]\n", "policy.yaml"
+    )
+    wrong = {**configured(terminal, sandbox), variable: value}
+    tested = here.run("test", "autotask", **wrong).out.strip()
+    assert tested.startswith(f"Status: {step}"), tested
+    for verb in ("check", "setup"):
+        said = here.run(verb, **wrong)
+        assert (said.code, said.line) == (1, f"lockstep: Autotask: {tested}")
 
 
 @pytest.mark.parametrize("verb", ["check", "setup"])

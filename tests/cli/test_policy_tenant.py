@@ -50,7 +50,7 @@ def test_a_tenant_that_cannot_be_asked_is_one_line(terminal: Terminal, sandbox: 
     secrets = configured(terminal, sandbox)
     said = terminal.run("policy", "check", "--tenant", **{**secrets, "LOCKSTEP_AUTOTASK__SECRET": "wrong"})
     assert said.code == 1
-    assert said.line.startswith("lockstep: Autotask could not be asked: ")
+    assert said.line.startswith("lockstep: Autotask: Status: credentials: Autotask refused the API user ")
 
 
 def test_a_kafka_that_is_away_is_said_and_the_file_is_checked_all_the_same(terminal: Terminal) -> None:

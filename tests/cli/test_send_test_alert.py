@@ -10,8 +10,8 @@ from tests.cli.terminal import Terminal
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
-        ("", 64, "missing option '--organization'"),
-        ("--organization 17 --within 0", 64, "0.0 is not in the range"),
+        ("", 64, "--organization is missing; give it a value (for which organization of ninjaone)"),
+        ("--organization 17 --within 0", 64, "--within: '0' is no number of at least 1"),
         ("--organization 17", 1, "no embedded broker is running"),
     ],
 )

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from streams.cli import main
-from tests.cli.terminal import LOCKSTEP, Terminal
+from tests.cli.terminal import LOCKSTEP, InProcess, Terminal
 
 
 @pytest.mark.parametrize(
@@ -21,14 +21,14 @@ from tests.cli.terminal import LOCKSTEP, Terminal
         ("--json reconcile --class missed-clse", "'missed-clse' is no class; there are missed-open, missed-close"),
         ("rebuild --as-of 99999999999d", "is no time"),
         ("whatif --policy x --since 2999-01-01", "'2999-01-01' is not in the past"),
-        ("whatif", "missing option '--policy'"),
-        ("export", "missing option '--to'"),
+        ("whatif", "--policy is missing; give it a value (The draft: a policy file)"),
+        ("export", "--to is missing; give it a value"),
         (
             "export --to out --table ticket",
-            "'ticket' is not one of 'alerts', 'incidents', 'tickets', 'commands', 'calls'",
+            "--table: 'ticket' is none of alerts, incidents, tickets, commands, calls, devices, health, audit, facts; did",
         ),
-        ("export --to out --format csv", "'csv' is not one of 'jsonl', 'parquet'"),
-        ("export --to out --organization Nordwind", "'Nordwind' is not a valid integer range"),
+        ("export --to out --format csv", "--format: 'csv' is none of jsonl, parquet"),
+        ("export --to out --organization Nordwind", "--organization: 'Nordwind' is no whole number of at least 1"),
         ("advise --since tomorrow", "'tomorrow' is no time; write it like 2026-11-28T09:30:00Z or 7d"),
         ("status --as-of 1d --role worker", "--role is about now: it cannot be asked for with --as-of"),
         ("explain x --as-of tomorrow", "'tomorrow' is no time"),
@@ -37,30 +37,40 @@ from tests.cli.terminal import LOCKSTEP, Terminal
         ("audit tail --device server", "'server' is no device's id, nor l31 or o17"),
         ("audit verify --incident T2026", "'T2026' is no external id of ours, such as ls.407."),
         ("run console", "'run console' is not available yet"),
-        ("run nobody", "'nobody' is not one of 'connectors', 'worker', 'executor'"),
-        ("connect", "missing argument '{ninjaone|autotask}'. Choose from: ninjaone, autotask"),
-        ("explain", "missing argument 'ID'"),
-        ("status --bogus", "no such option: --bogus"),
-        ("status --role nobody", "'nobody' is not one of"),
-        ("up more", "unexpected extra argument (more)"),
+        ("run nobody", "ROLE: 'nobody' is none of connectors, worker, executor"),
+        ("connect", "CONNECTION is missing; name one of ninjaone, autotask"),
+        ("explain", "ID is missing; give it a value"),
+        ("status --bogus", "there is no option --bogus"),
+        ("status --role nobody", "--role: 'nobody' is none of connectors, worker, executor"),
+        ("up more", "'more' is more than it takes; 'lockstep up' takes no argument"),
         ("parked retry", "ids, --organization ID and/or --because REASON, or --all (one of them)"),
         ("parked retry --all some-id", "ids, --organization ID and/or --because REASON, or --all (one of them)"),
         ("parked retry --all --because NewerVersion", "or --all (one of them)"),
-        ("parked dismiss --all", "missing option '--reason'"),
-        ("parked dismiss --all --reason=", "--reason is empty; say why it is given up"),
+        ("parked dismiss --all", "--reason is missing; give it a value (Why it is given up; stands in the audit)"),
+        (
+            "parked dismiss --all --reason=",
+            "--reason is empty; give it a value (Why it is given up; stands in the audit)",
+        ),
         ("connect autotask --client-id x", "--client-id belongs to ninjaone"),
         ("connect ninjaone --username x", "--username and --integration-code belong to autotask"),
         ("connect autotask", "nothing to connect with; give the user and --secret-stdin"),
-        ("sandbox --ninjaone-port 99999", "99999 is not in the range"),
+        ("sandbox --ninjaone-port 99999", "--ninjaone-port: '99999' is no whole number from 0 to 65535"),
         ("shadow --grace soon", "'soon' is no length of time; write it like 15m, 2h or 1d"),
         ("init", "no terminal to ask at; give --client-id, --username, --integration-code, LOCKSTEP_NINJAONE"),
     ],
 )
-def test_wrong_usage_is_one_line_that_names_the_way_out(terminal: Terminal, arguments: str, words: str) -> None:
-    said = terminal.run(*arguments.split())
+def test_wrong_usage_is_one_line_that_names_the_way_out(here: InProcess, arguments: str, words: str) -> None:
+    said = here.run(*arguments.split())
     assert said.code == 64
     assert words in said.line
     assert "--help')" in said.line
+    assert list(here.folder.iterdir()) == []
+
+
+def test_a_script_sees_exit_code_64_and_the_line_on_standard_error(terminal: Terminal) -> None:
+    said = terminal.run("export", "--to", "out", "--organization", "Nordwind")
+    assert said.code == 64
+    assert "--organization: 'Nordwind' is no whole number of at least 1" in said.line
     assert list(terminal.folder.iterdir()) == []
 
 

@@ -14,7 +14,7 @@ from connectors.sandbox.clock import Clock
 from connectors.sandbox.control import control_app
 from connectors.sandbox.ninjaone import NinjaVendor
 from connectors.sandbox.world import World
-from streams.cli.observe import _roles
+from streams.cli.role_rows import NEVER, cells, role_rows, said_of_ends
 from streams.demo import words
 
 NOW = 1_796_000_000_000
@@ -59,8 +59,47 @@ def supervisor(heard: int, pid: int | None, host: str = "here") -> dict[str, Any
 def test_a_process_that_was_killed_a_moment_ago_is_not_shown_as_running(
     reports: list[dict[str, Any]], state: str, ago: int
 ) -> None:
-    (shown,) = _roles(reports, now=NOW)
+    (shown,) = [row for row in role_rows(reports, now=NOW) if (row["role"], row["host"]) == ("executor", "here")]
     assert (shown["state"], shown["reported_seconds_ago"]) == (state, ago)
+
+
+def test_a_role_that_ought_to_run_and_was_never_heard_of_is_shown_with_why_up_ended_it() -> None:
+    why = "stopped itself rather than lose work (exit 70): Faust is not what delivery was tested with"
+    kept = {"worker-1": {"pid": None, "running": False, "restarts": 3, "last_reason": why}}
+    up = {**supervisor(NOW - 2_000, 7), "roles": {**supervisor(0, 7)["roles"], **kept}}
+    rows = role_rows([role(NOW - 1_000), up], now=NOW)
+    assert [(row["name"], row["state"]) for row in rows] == [
+        *(("connectors", NEVER), ("executor", "running"), ("worker-1", NEVER)),
+    ]
+    worker = rows[2]
+    assert (worker["restarts"], worker["last_reason"], worker["reported_seconds_ago"]) == (3, why, None)
+    told = list(said_of_ends(rows))
+    assert told[0] == f"connectors {NEVER}; start it with 'lockstep up', or with 'lockstep run connectors'"
+    assert told[2] == f"worker-1 was started again 3 times, the last time because it {why}"
+
+
+def test_without_any_report_every_role_that_is_needed_is_named() -> None:
+    assert [(row["role"], row["state"]) for row in role_rows([], now=NOW)] == [
+        *(("connectors", NEVER), ("executor", NEVER), ("worker", NEVER)),
+    ]
+
+
+def test_a_role_that_stopped_long_ago_is_still_shown_and_since_when() -> None:
+    days = 3 * 24 * 3_600_000
+    long_gone = role(NOW - days, state="gone")
+    (row,) = [row for row in role_rows([long_gone], now=NOW) if row["role"] == "executor"]
+    assert (row["state"], cells(row)[2]) == ("gone", "3 d ago")
+    # Beside one that was heard of since it is history.
+    rows = role_rows([long_gone, {**role(NOW - 1_000), "name": "executor-2"}], now=NOW)
+    assert [row["name"] for row in rows if row["role"] == "executor"] == ["executor-2"]
+
+
+def test_two_machines_have_each_a_supervisor_of_their_own() -> None:
+    reports = [role(NOW - 400), role(NOW - 400, host="there")]
+    rows = role_rows([*reports, supervisor(NOW - 300, 7), supervisor(NOW - 300, 9, host="there")], now=NOW)
+    assert [(r["host"], r["state"]) for r in rows if r["role"] == "executor"] == [
+        *(("here", "running"), ("there", "restarting")),
+    ]
 
 
 def test_every_control_call_of_the_simulators_is_documented_and_no_other() -> None:

@@ -114,6 +114,12 @@ def test_a_secret_is_hidden_raw_url_encoded_and_in_base64():
     assert Redactor([secret]).line(text) == "a [hidden] b [hidden] c [hidden] d"
 
 
+@pytest.mark.parametrize("secret", ["a", "is", "key", "secret", "s3cret!"])
+def test_a_secret_of_a_few_characters_is_hidden_where_it_stands_alone_and_blanks_out_no_part_of_a_word(secret):
+    line = Redactor([secret]).line(f"Asecretary's keys: {secret}; Basis {secret}, '{secret}'={secret}")
+    assert line == "Asecretary's keys: [hidden]; Basis [hidden], '[hidden]'=[hidden]"
+
+
 def test_tokens_are_hidden_by_the_names_around_them():
     line = Redactor().line('{"access_token":"eyJhbGciOiJIUzI1NiJ9","expires_in":3600} Bearer eyJhbGciOiJIUzI1NiJ9')
     assert "eyJ" not in line

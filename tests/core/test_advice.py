@@ -10,12 +10,24 @@ import orjson
 from schemas.audit import AuditRecord
 from schemas.facts import TimerFired
 from streams.cli.advising import as_data, lines
-from streams.core.advice import CANDIDATES, LONGEST_MS, Advice, Condition, Group, condition_of, draft, groups, uid_of
+from streams.core.advice import (
+    CANDIDATES,
+    LONGEST_MS,
+    Advice,
+    Condition,
+    Group,
+    condition_of,
+    draft,
+    groups,
+    uid_of,
+    without_tests,
+)
 from streams.core.policy.policy import parse_policy
 from streams.core.rebuild import Rebuilder
 from streams.core.verify import event_of
 from streams.core.whatif import Comparison, Simulation
 from streams.replay.advise import Advised, take_condition, weigh
+from streams.sample_alert import its_end, sample_alert
 from tests.core.spec import MINUTE, START, Scene, incidents, policy, reset, subject, triggered
 
 CPU = {"source_config_uid": "cpu-1", "condition_name": "CPU busy", "source_name": "CPU"}
@@ -66,12 +78,16 @@ def advice_on(scene: Scene, document: str) -> Advised:
     conditions: dict[str, Condition] = {}
     for record in scene.records:
         take_condition(conditions, wanted, record.to_json())
-    found = groups(parse_policy(orjson.loads(document)), base.draft, conditions)
-    sides = [compared(scene, draft(document, {group: m for group, _ in found})).draft for m in CANDIDATES]
-    advice = weigh(found, base.draft, sides, conditions)
+    before = without_tests(base.draft, conditions)
+    found = groups(parse_policy(orjson.loads(document)), before, conditions)
+    sides = [
+        without_tests(compared(scene, draft(document, {group: m for group, _ in found})).draft, conditions)
+        for m in CANDIDATES
+    ]
+    advice = weigh(found, before, sides, conditions)
     whole = draft(document, {one.group: one.best.minutes for one in advice if one.best is not None})
-    after = compared(scene, whole).draft
-    return Advised(facts=base.facts, before=base.draft, after=after, advice=advice, document=whole)
+    after = without_tests(compared(scene, whole).draft, conditions)
+    return Advised(facts=base.facts, before=before, after=after, advice=advice, document=whole)
 
 
 def by_name(found: Advised) -> dict[str, Advice]:
@@ -128,6 +144,20 @@ def test_the_rule_of_a_condition_keeps_everything_else_of_the_rule_that_it_is_ta
     assert (second, last["name"]) == (servers, "rest")
     # A hold that is longer already stays.
     assert orjson.loads(draft(document, {group: 1}))["rules"][0]["lifecycle"]["hold"] == "2m"
+
+
+def test_test_alerts_are_no_condition_and_do_not_count() -> None:
+    scene = noisy()
+    for number in range(20, 30):
+        sent = sample_alert(17, "Nordwind GmbH", at=scene.now, by=f"ann-{number}")
+        scene.when(sent, key="o17").settle("CreateTicket", ticket_id=7000 + number).later(10_000)
+        scene.when(its_end(sent, at=scene.now), key="o17").settle("CompleteTicket").later(MINUTE)
+    document = policy(1).document
+    assert len(compared(scene, document).draft.tickets) == 22
+    found = advice_on(scene, document)
+    assert {one.group.condition.name for one in found.advice if one.group.condition} == {"CPU busy", "Disk full"}
+    assert (len(found.before.tickets), len(found.after.tickets)) == (12, 4)
+    assert "12 tickets" in lines(found, 1, START)[0]
 
 
 def test_splitting_a_rule_by_condition_changes_no_ticket() -> None:

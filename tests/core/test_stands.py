@@ -43,10 +43,10 @@ OPENED = f"alert {UID_A}: ticketed (Opened), active, incident {EXTERNAL_A}"
 
 @pytest.mark.parametrize("wanted", [UID_A, UID_A.replace("-", ""), EXTERNAL_A, "T20261124.5001", "5001"])
 def test_an_alert_and_its_ticket_stand_as_they_did_by_any_name_that_they_ever_had(wanted: str) -> None:
-    assert at(wanted, 0.5).stands == [OPENED, f"incident {EXTERNAL_A}: no ticket yet, 1 active alerts"]
+    assert at(wanted, 0.5).stands == [OPENED, f"incident {EXTERNAL_A}: no ticket yet, 1 active alert"]
     assert at(wanted, 1.5).stands == [
         OPENED,
-        f"incident {EXTERNAL_A}: ticket T20261124.5001, open, 1 active alerts",
+        f"incident {EXTERNAL_A}: ticket T20261124.5001, open, 1 active alert",
     ]
     assert at(wanted, 3).stands == [
         f"alert {UID_A}: closed (Reset), not active, incident {EXTERNAL_A}",

@@ -35,9 +35,19 @@ def test_explain_tells_the_whole_way_of_an_alert_by_any_of_its_names(system: Sys
 
 
 def test_explain_of_something_unknown_says_what_it_takes(system: System) -> None:
-    said = system.lockstep("explain", "T19700101.0001")
-    assert said.code == 1
-    assert "ticket's number" in said.err
+    for identity, words in (
+        ("server", "it takes an alert's uid, a ticket's number, the id of a device"),
+        ("T19700101.0001", "a ticket of ours that is new is read by the next poll, in 1 s at most"),
+        (
+            "0" * 32,
+            "an alert that is new comes by webhook within seconds (the receiver runs), else by the poll, 1 s at",
+        ),
+        ("999999", f"{len(system.fleet())} devices are known: "),
+    ):
+        said = system.lockstep("explain", identity)
+        assert (said.code, said.out) == (1, "")
+        assert words in said.err, said
+        assert len(said.err.splitlines()) == 1
 
 
 def test_status_has_the_documented_shape(system: System) -> None:
@@ -86,7 +96,7 @@ def test_a_moment_can_be_asked_for_by_any_name_and_a_part_of_the_audit_verified(
     uid = system.alert(device)
     ticket = system.opened(uid)[0]
     number, external_id = ticket["ticketNumber"], ticket["externalID"]
-    seen = f"incident {external_id}: ticket {number}, open, 1 active alerts"
+    seen = f"incident {external_id}: ticket {number}, open, 1 active alert"
     until("the ticket is seen", lambda: seen in system.lockstep("explain", uid, "--as-of", "0s").out)
     before = rfc3339(round(time.time() * 1000))
     system.clear(uid)
@@ -219,7 +229,10 @@ def test_topics_shows_what_each_holds_and_who_lags(system: System) -> None:
     assert rows["autotask.ticket-commands"]["partitions"] == 1
     assert rows["attempts"]["cleanup"] == "compact"
     assert all(row["exists"] for row in rows.values())
-    assert "lockstep.incidents" in system.lockstep("topics").out
+    assert "lockstep.incidents" in rows["ninjaone.alerts"]["lag"]
+    told = system.lockstep("topics").out.splitlines()
+    assert told[0].split()[-2:] == ["LAG", "(lockstep.*)"]
+    assert any(line.startswith("ninjaone.alerts ") and "incidents " in line for line in told)
 
 
 @pytest.mark.parametrize("vendor", ["autotask", "ninjaone"])

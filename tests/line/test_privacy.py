@@ -128,7 +128,15 @@ def test_nothing_personal_is_in_a_topic_a_file_a_log_or_a_page_unless_it_is_aske
     assert {*found_in_files(system)} == {CONTROL}
     assert system.lockstep("parked", "dismiss", "--all", "--reason", "of the test").code == 0
     said = system.lockstep("erase", "--device", str(first["id"]), "--yes")
-    assert (said.code, said.out) == (0, f"nothing is kept of device {first['id']}")
+    assert (said.code, said.out) == (0, f"device {first['id']} is known, and nothing personal is kept of it")
+    for arguments, words in (
+        (("--device", "99999"), f"never heard of device 99999; {len(system.fleet())} devices are known: "),
+        (("--device", "l99999"), "never heard of location 99999; "),
+        (("--organization", "99999"), "never heard of organization 99999; there are "),
+    ):
+        said = system.lockstep("erase", *arguments, "--yes", "--json")
+        assert (said.code, said.out) == (1, "")
+        assert words in said.err, said
 
 
 def test_what_is_kept_by_choice_reaches_the_item_from_a_place_of_its_own_and_can_be_erased(system: System) -> None:

@@ -17,6 +17,7 @@ from schemas.tables import TABLES, USUAL
 from streams.analytics.formats import FORMATS
 from streams.analytics.views import views
 from streams.drill.reading import Reading
+from streams.sample_alert import its_end, sample_alert
 from tests.core.spec import (
     DAY,
     MINUTE,
@@ -103,6 +104,19 @@ def test_noise_counts_what_was_over_by_itself_and_what_became_a_ticket(tmp_path:
         # Its ticket was ordered and never opened.
         ("Disk full", 1, 0, 0, 1200.0),
     ]
+
+
+def test_alerts_that_somebody_sent_to_test_the_line_are_in_no_count(tmp_path: Path) -> None:
+    scene = incidents(observed(at=START, condition_name="CPU busy")).settle("CreateTicket").later(MINUTE)
+    scene.when(reset(at=scene.now)).settle("CompleteTicket")
+    sent = sample_alert(17, "Nordwind GmbH", at=scene.now, by="ann")
+    scene.when(sent, key="o17").settle("CreateTicket", ticket_id=7001).later(MINUTE)
+    scene.when(its_end(sent, at=scene.now), key="o17").settle("CompleteTicket")
+    asyncio.run(exported(RecordedLog(audit_of(scene.records)), tmp_path, tables=USUAL))
+    assert [row["name"] for row in asked(tmp_path, "noise")] == ["CPU busy"]
+    assert [row["tickets"] for row in asked(tmp_path, "time_to_ticket")] == [1]
+    assert [row["completed"] for row in asked(tmp_path, "closed_untouched")] == [1]
+    assert asked(tmp_path, "time_to_reset") == []
 
 
 def test_time_to_ticket_is_that_of_the_simulators_within_the_call(folder: Path, reading: Reading) -> None:

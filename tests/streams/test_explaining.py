@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from streams.explaining import chosen
+from streams.explaining import chosen, happening_of
 from tests.core.spec import EXTERNAL_A, START, UID_A, incidents, reset, subject, triggered
 from tests.core.spec import ticket as seen
+
+LONG = "Disk C: " + "free space is low and " * 20 + "now it is at its end"
 
 
 def records():
@@ -30,3 +32,30 @@ def test_a_device_is_found_by_its_id_alone() -> None:
 @pytest.mark.parametrize("wanted", ["", "o", "1", "T", "o1", "l5", UID_A[:8], "500", "50011", "T20261124"])
 def test_a_part_of_a_name_means_nothing(wanted: str) -> None:
     assert chosen(records(), wanted) == []
+
+
+@pytest.mark.parametrize("width", [60, 80, 120, 160])
+def test_a_line_is_cut_at_a_word_to_the_terminals_width_and_keeps_the_rule(width: int) -> None:
+    scene = incidents(triggered(message=LONG))
+    lines = [line for record in scene.records for line in happening_of(record).lines(width)]
+    assert max(map(len, lines)) <= width
+    ((at, told),) = [(at, line) for at, line in enumerate(lines) if "alert.triggered" in line]
+    assert "rule everything-else of policy revision 1" in (told if width > 130 else lines[at + 1])
+    assert told.count("…") == 1
+    before, _, _ = told.partition("…")
+    assert LONG.startswith(before.rpartition("message ")[2]) or "message" not in before
+
+
+def test_without_a_width_every_line_is_whole_and_one_line() -> None:
+    scene = incidents(triggered(message=f"first\n{LONG}\r\nlast"))
+    lines = [line for record in scene.records for line in happening_of(record).lines()]
+    (told,) = [line for line in lines if "alert.triggered" in line]
+    assert f"message first {LONG} last, " in told
+    assert not any("\n" in line for line in lines)
+
+
+def test_values_are_told_in_words_and_not_as_a_program_writes_them() -> None:
+    scene = incidents(triggered()).settle("CreateTicket").when(seen(START + 30_000, completed=True))
+    lines = "\n".join(line for record in scene.records for line in happening_of(record).lines())
+    assert "completed yes" in lines
+    assert not any(word in lines for word in ("True", "False", "None", "{'", "['"))
