@@ -1,12 +1,34 @@
-"""In what a recorded decision and a second one differ, for the line that is shown."""
+"""Where a recorded decision and a second one part, and the line that says so."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 from schemas.audit import AuditRecord
 from schemas.model import canonical
 
 #: How much of a differing value a line shows.
 _SHOWN = 80
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Difference:
+    """The first place where the audit and a second decision part. ``str()`` is the line to show."""
+
+    agent: str
+    key: str
+    count: int
+    field: str
+    topic: str
+    partition: int
+    offset: int
+    recorded: str
+    decided: str
+
+    def __str__(self) -> str:
+        where = f"{self.agent} {self.key} #{self.count} ({self.topic}[{self.partition}]@{self.offset})"
+        recorded, decided = window(self.recorded, self.decided)
+        return f"{where}: {self.field}: recorded {recorded}, decided {decided}"
 
 
 def parts_of(record: AuditRecord, again: AuditRecord) -> list[tuple[str, str, str]]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 from schemas.audit import AuditedFact, AuditRecord
@@ -18,29 +18,9 @@ from schemas.envelope import DecodeError
 from schemas.events import Event, decode_fact
 from schemas.facts import Fact
 from streams.core import documents
-from streams.core.differing import parts_of, window
+from streams.core.differing import Difference, parts_of
 from streams.core.engine import Step, decide, fold
 from streams.core.version import DECISIONS
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Difference:
-    """The first place where the audit and a second decision part. ``str()`` is the line to show."""
-
-    agent: str
-    key: str
-    count: int
-    field: str
-    topic: str
-    partition: int
-    offset: int
-    recorded: str
-    decided: str
-
-    def __str__(self) -> str:
-        where = f"{self.agent} {self.key} #{self.count} ({self.topic}[{self.partition}]@{self.offset})"
-        recorded, decided = window(self.recorded, self.decided)
-        return f"{where}: {self.field}: recorded {recorded}, decided {decided}"
 
 
 class Verifier:

@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from schemas.topics import AUDIT
+from streams.core.differing import Difference
 from streams.core.ranges import Range
-from streams.core.verify import Difference
 from streams.kafka_options import KafkaOptions
 from streams.readers import ReadError, end_offsets, first_offsets
 from streams.replay.going_on import Ledger, left

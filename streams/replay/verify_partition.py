@@ -14,8 +14,9 @@ from pydantic import ValidationError
 from schemas.audit import AuditRecord
 from schemas.topics import AGENT_STATE, AUDIT
 from streams.checkpoints import beginning, begins
+from streams.core.differing import Difference
 from streams.core.ranges import Chooser, Range
-from streams.core.verify import Difference, Verifier
+from streams.core.verify import Verifier
 from streams.kafka_options import KafkaOptions
 from streams.ports import InputRecord
 from streams.readers import ReadError, read_all

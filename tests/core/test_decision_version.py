@@ -10,7 +10,8 @@ import pytest
 from schemas.audit import AuditRecord
 from streams.cli.audit import _other_builds
 from streams.core import engine, version
-from streams.core.verify import Difference, Verifier
+from streams.core.differing import Difference
+from streams.core.verify import Verifier
 from streams.core.version import DECISIONS
 from streams.replay.verify import AuditResult
 from tests.core.spec import (

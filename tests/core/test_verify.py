@@ -8,7 +8,8 @@ import orjson
 import pytest
 
 from schemas.audit import AuditRecord
-from streams.core.verify import Difference, Verifier
+from streams.core.differing import Difference
+from streams.core.verify import Verifier
 from tests.core.spec import (
     START,
     Scene,

@@ -11,8 +11,9 @@ import pytest
 
 from schemas.audit import AuditRecord
 from schemas.topics import AUDIT
+from streams.core.differing import Difference
 from streams.core.engine import decide
-from streams.core.verify import Difference, Verifier, event_of
+from streams.core.verify import Verifier, event_of
 from tests.core.spec import START, Scene, companies, device, devices, incidents, reset, subject, triggered
 from tests.core.spec import ticket as seen
 from tests.streams.recorded_log import evidence

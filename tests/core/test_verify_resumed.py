@@ -11,8 +11,9 @@ import pytest
 
 from schemas.audit import AuditRecord
 from streams.core import engine
+from streams.core.differing import Difference
 from streams.core.rebuild import Rebuilder
-from streams.core.verify import Difference, Verifier
+from streams.core.verify import Verifier
 from tests.core.spec import HOUR, UID_B, Scene, companies, device, devices, incidents, reset, subject, triggered
 from tests.core.test_verify_mutations import KINDS, Log, log_of, recorded
 

@@ -9,8 +9,9 @@ import pytest
 
 from schemas.audit import AuditRecord
 from streams.checkpoints import DAY_MS, Checkpoint, Checkpointer, Gatherer, records_of
+from streams.core.differing import Difference
 from streams.core.rebuild import Rebuilder
-from streams.core.verify import Difference, Verifier
+from streams.core.verify import Verifier
 from streams.kafka_options import KafkaOptions
 from streams.log import KafkaLog
 from streams.ports import InputRecord, OutputRecord
