@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import shutil
 import signal
 import subprocess
@@ -27,7 +28,7 @@ from tests.core.spec import START, Scene, incidents, reset, subject, triggered
 
 pytestmark = pytest.mark.kafka
 
-DEVICES = 105
+DEVICES = 205
 TOPICS = [topic for topic in CATALOGUE if topic.name in (AUDIT, *AGENT_STATE.values())]
 ONE_PARTITION = TopicSettings(partitions=1)
 
@@ -115,16 +116,20 @@ async def test_a_verification_that_was_killed_goes_on_and_knows_the_log_that_it_
         assert interrupted.returncode == 130
         goes_on, empty, end = interrupted.stderr.splitlines()
         assert goes_on.startswith(f"goes on where an earlier run was: 100 of about {len(records)} records were gone")
-        assert (empty, end) == (
-            "",
-            "lockstep: interrupted; 200 records are gone through and kept: run it again to go on",
+        # The signal is heard a breath or two later.
+        told = re.fullmatch(
+            r"lockstep: interrupted; (\d+) records are gone through and kept: run it again to go on", end
         )
+        assert told is not None, end
+        kept = int(told[1])
+        assert (empty, kept % 100) == ("", 0)
+        assert 200 <= kept < len(records)
         shutil.copytree(folder, tmp_path / "kept")
 
         result, ledger, said = await verified(options, folder)
         assert result == at_once
         assert ledger.earlier is not None
-        assert (ledger.earlier.records, len(said)) == (200, 1)
+        assert (ledger.earlier.records, len(said)) == (kept, 1)
         assert not list(folder.glob("*.jsonl"))
 
         await log.write([records[-1]])
@@ -139,4 +144,4 @@ async def test_a_verification_that_was_killed_goes_on_and_knows_the_log_that_it_
         await log.write(records)
         result, ledger, said = await verified(options, tmp_path / "kept")
         assert (result.records, result.difference, ledger.earlier) == (len(records), None, None)
-        assert said == ["begins anew: audit[0]@199 is another record now: the log was made anew or changed"]
+        assert said == [f"begins anew: audit[0]@{kept - 1} is another record now: the log was made anew or changed"]
