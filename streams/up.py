@@ -18,6 +18,8 @@ from streams.broker import BrokerError, EmbeddedBroker
 from streams.kafka_options import KafkaOptions
 from streams.log import KafkaLog
 from streams.mode import claim
+from streams.policy_file import read_policy
+from streams.policy_log import policy_standing
 from streams.receiver_port import free_port
 from streams.reporter import EVERY_S
 from streams.settings import Settings
@@ -63,7 +65,11 @@ class Installation:
         }
 
     async def start(self) -> None:
-        """Bring up Kafka and the topics. Raises ``ReceiverError`` before that where webhooks could not be received."""
+        """Bring up Kafka and the topics.
+
+        Raises ``ReceiverError`` before that where webhooks could not be received, ``PolicyFileError`` where no policy is in force and the
+        file is none.
+        """
         # Unless the configuration names one, a shadow beside a live installation listens where there is room.
         self._receiver = await asyncio.to_thread(free_port, self.settings, self._config, self._tell)
         if self.settings.kafka.embedded:
@@ -79,6 +85,9 @@ class Installation:
             self._log = KafkaLog(self.options, now=self._now)
             await self._log.start()
             await claim(self.options, self._log, self.settings.mode)
+            if (await policy_standing(self.options)).in_force is None:
+                # The connectors publish it; without one they would be started again for ever.
+                read_policy(self.settings.policy_path)
         except BaseException:
             await self.close()
             raise

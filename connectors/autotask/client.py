@@ -7,7 +7,7 @@ shapes: the vendor's Swagger 2.0 and REST help (``entityInformation``, ``query``
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -197,7 +197,7 @@ class AutotaskClient:
 
     async def pages(
         self, entity: str, filters: Sequence[Filter], fields: Sequence[str] = (), *, walks: bool = True
-    ) -> AsyncIterator[list[Row]]:
+    ) -> AsyncGenerator[list[Row]]:
         """The same page by page. Walks by id: stateless, and free of the vendor's ``nextPageUrl`` for POSTed queries.
 
         A row that changes or appears meanwhile is seen at most once; one behind the walk is missed, hence overlaps.

@@ -7,6 +7,7 @@ from dataclasses import replace
 from functools import partial
 
 from connectors.autotask.client import AutotaskClient, counted
+from connectors.autotask.earlier import EarlierLog
 from connectors.autotask.items import Items
 from connectors.autotask.metadata import Metadata
 from connectors.autotask.names import NameRefused
@@ -35,11 +36,17 @@ from schemas.commands import (
 class AutotaskEffects:
     """``connectors.ports.Effects`` for Autotask. Never raises for what a vendor does; see ``Verdict``.
 
-    ``complete_status`` is used for doubled tickets only, which no command names a status for.
+    ``complete_status`` is used for doubled tickets only, which no command names a status for. ``began``: when the log began, in whose place
+    another may have opened tickets before (``EarlierLog``).
     """
 
     def __init__(
-        self, client: AutotaskClient, *, metadata: Metadata | None = None, complete_status: Name = "Complete"
+        self,
+        client: AutotaskClient,
+        *,
+        metadata: Metadata | None = None,
+        complete_status: Name = "Complete",
+        began: int | None = 0,
     ) -> None:
         self.client = client
         self.metadata = metadata or Metadata(client)
@@ -48,6 +55,7 @@ class AutotaskEffects:
         self.restoring = Restoring(self.tickets)
         self.takeover = TakeOver(client, self.tickets)
         self.items = Items(client, self.metadata)
+        self.earlier = EarlierLog(client, began)
 
     async def perform(self, command: Command) -> Effect:
         """Bring the effect about, as if never attempted."""
@@ -77,7 +85,7 @@ class AutotaskEffects:
     def _performing(self, command: Command) -> Callable[[], Awaitable[Effect]]:
         match command:
             case CreateTicket():
-                return partial(self.tickets.create, command)
+                return partial(self._create, command)
             case AdoptTicket():
                 return partial(self.takeover.adopt, command)
             case AppendTicketNote():
@@ -95,6 +103,13 @@ class AutotaskEffects:
             case RetireConfigurationItem():
                 return partial(self.items.retire, command)
         raise TypeError(f"{type(command).__name__} is no command for Autotask")
+
+    async def _create(self, command: CreateTicket) -> Effect:
+        if await self.earlier.has_tickets():
+            found = await self.tickets.find(command)
+            if found is not None:
+                return found
+        return await self.tickets.create(command)
 
     def _looking(self, command: Command) -> Callable[[], Awaitable[Effect | None]]:
         match command:

@@ -34,8 +34,8 @@ def send_test_alert(config: Path | None, as_json: bool, organization: str, keep:
     try:
         sent = run(_send(settings_of(config), organization, keep=keep, within=within, quiet=as_json))
     except asyncio.CancelledError:
-        # A SIGTERM took the same way as a Ctrl-C.
-        raise KeyboardInterrupt from None
+        # A SIGTERM; a Ctrl-C has ended it by itself.
+        raise Failure("interrupted", 128 + signal.SIGTERM) from None
     if as_json:
         say_json(sent.document())
     number = sent.story.ticket

@@ -132,7 +132,8 @@ def _create_settled(draft: Draft, context: Context, fact: CommandSettled, pendin
     elif fact.outcome == "Succeeded" and fact.ticket_id is not None:
         if "adopts" in incident and "adopts" not in pending:
             was_too_late(draft, external_id)
-        take_ticket(draft, external_id, fact.ticket_id, fact.ticket_number or incident.get("number"))
+        known = incident.get("number") if incident.get("ticket") == fact.ticket_id else None
+        take_ticket(draft, external_id, fact.ticket_id, fact.ticket_number or known)
     elif "ticket" in incident:
         draft.reason("TicketKnown", external_id, f"{fact.outcome} {fact.reason}".strip())
         _drop_deferred(draft, fact)

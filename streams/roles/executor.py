@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -17,12 +18,13 @@ from connectors.shadow.effects import PREDICTED, PredictedAutotask, PredictedNin
 from connectors.transport import Limits
 from schemas.commands import AdoptTicket, Command, CreateTicket
 from schemas.facts import ConnectionName
-from schemas.topics import DEVICE_COMMANDS, NINJAONE_COMMANDS, TICKET_COMMANDS, TICKETS
+from schemas.topics import CURSORS, DEVICE_COMMANDS, NINJAONE_COMMANDS, TICKET_COMMANDS, TICKETS
 from streams.connection_watch import ConnectionWatch
 from streams.executor.executor import Executor
 from streams.executor.settings import ExecutorSettings, Patience
 from streams.log import LogError
 from streams.personal import FillingIn, KeptPersonal
+from streams.readers import ReadError
 from streams.roles.surroundings import Surroundings
 from streams.settings import Settings
 from streams.vendors import NoCredentials, autotask_client, jitter, ninjaone_config, predicting_client
@@ -36,6 +38,10 @@ CONNECTION_OF: dict[str, ConnectionName] = {
 
 #: At 40 calls a second 1 % of the hour's budget is used up in 2.5 s, after which it is read anew.
 LOOK_AT_BUDGET_S = 1.0
+#: The key in ``cursors`` of when the log began.
+BEGAN = "log/began"
+
+log = logging.getLogger(__name__)
 
 Build = Callable[[Settings], tuple[Effects, Callable[[], Awaitable[None]]]]
 
@@ -141,10 +147,24 @@ def _suspended(suspended: CallsSuspended) -> Effect:
     return Effect(verdict=Verdict.SUSPENDED, reason="Suspended", detail=str(suspended))
 
 
+async def _began(here: Surroundings) -> int | None:
+    """When this log began, as its first executor noted it (epoch ms); ``None`` where Kafka cannot tell."""
+    try:
+        known = (await here.kafka.remembered(CURSORS)).get(BEGAN)
+        if known is None:
+            known = str(here.clock.now()).encode()
+            await here.kafka.remember(CURSORS, BEGAN, known)
+        return int(known)
+    except (ReadError, LogError) as error:
+        log.warning("when this log began cannot be read, so each ticket is looked for before one is opened: %s", error)
+        return None
+
+
 async def run_executor_role(here: Surroundings, stop: asyncio.Event) -> None:
     """Carry out commands until ``stop``. Later trouble ends the process with 70."""
     effects: dict[ConnectionName, CurrentEffects] = {}
     budget = HourlyBudget(here)
+    began = await _began(here)
     kept = KeptPersonal(here.options)
     await kept.start()
 
@@ -168,7 +188,7 @@ async def run_executor_role(here: Surroundings, stop: asyncio.Event) -> None:
             return PredictedAutotask(predicting), predicting.aclose
         client = autotask_client(settings, gate=watch.gate("autotask"), now=here.clock.now, in_flight=2)
         budget.reader = BudgetReader(client)
-        return AutotaskEffects(client), client.aclose
+        return AutotaskEffects(client, began=began), client.aclose
 
     def ninjaone(settings: Settings) -> tuple[Effects, Callable[[], Awaitable[None]]]:
         if settings.shadowing:

@@ -268,7 +268,9 @@ def test_a_deleted_ticket_of_an_open_incident_is_missing_and_that_of_an_ended_on
 
 
 def test_a_second_ticket_with_the_external_id_is_a_double_and_the_incidents_own_stays() -> None:
-    found = compare(log_of(ticketed()), seen(alert_row(), tickets=(open_ticket(), open_ticket(5002))))
+    found = compare(
+        log_of(ticketed()), seen(alert_row(), tickets=(open_ticket(ticketNumber="T20261124.5001"), open_ticket(5002)))
+    )
     drift = one(found)
     assert (drift.drift, drift.ticket_id, "T20261124.5001" in drift.what) == ("DoubledTicket", 5002, True)
 
@@ -367,3 +369,11 @@ def test_what_a_second_look_does_not_show_again_was_under_way() -> None:
     kept = compare(log, seen(alert_row(), alert_row(UID_B), tickets=(open_ticket(),)))
     assert [drift.drift for drift in kept.keep(lambda drift: True)] == ["MissedOpen"]
     assert (kept.explained, len(kept.apart)) == ([], 1)
+
+
+def test_the_ticket_that_stays_is_named_as_autotask_names_it() -> None:
+    log = log_of(ticketed())
+    next(iter(log.incidents["407"]["incidents"].values()))["number"] = "T20261124.5002"
+    tickets = (open_ticket(ticketNumber="T20261124.5001"), open_ticket(5002, ticketNumber="T20261124.5002"))
+    drift = one(compare(log, seen(alert_row(), tickets=tickets)))
+    assert drift.what.startswith("ticket T20261124.5002 is a double of T20261124.5001 ")

@@ -189,6 +189,6 @@ def test_a_test_alert_whose_sender_is_terminated_is_taken_back(system: System) -
     until("it is held", lambda: "Holding" in sender.stdout.readline())  # type: ignore[union-attr]
     sender.send_signal(signal.SIGTERM)
     out, err = sender.communicate(timeout=60)
-    assert (sender.returncode, "interrupted" in err) == (130, True), (out, err)
+    assert (sender.returncode, "interrupted" in err) == (143, True), (out, err)
     assert "alert.gone" in out
     assert {ticket["id"] for ticket in system.tickets()} == there

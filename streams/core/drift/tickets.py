@@ -62,7 +62,7 @@ class _Look:
             return self.changed("Autotask has its ticket, the log does not know it")
         if own != self.ticket.id:
             other = self.seen.tickets.get(own)
-            kept = self.incident.get("number") or (other.ticket_number if other is not None else "") or own
+            kept = (other.ticket_number if other is not None else "") or self.incident.get("number") or own
             line = f"ticket {self.number} is a double of {kept} ({self.name})"
             return self.drift("DoubledTicket", line, self.fact("DoubledTicket"))
         self.edited()
