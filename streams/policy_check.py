@@ -121,7 +121,7 @@ async def _in_tenant(
     from streams.policy_tenant import tenant_findings
     from streams.vendors import NoCredentials, autotask_client
 
-    why = await _closed(options, healthy=tenant == "if healthy") if options is not None else None
+    why = await closed(settings, options, healthy=tenant == "if healthy") if options is not None else None
     try:
         if why is None:
             gate = OpenGate("autotask")
@@ -142,15 +142,20 @@ async def _in_tenant(
     return []
 
 
-async def _closed(options: KafkaOptions, *, healthy: bool) -> str | None:
-    """Why no call may go out, by what the running system says; ``healthy``: it must be known to work."""
+async def closed(settings: Settings, options: KafkaOptions, *, healthy: bool) -> str | None:
+    """Why no call to Autotask may go out, by what the running system says; ``healthy``: it must be known to work."""
+    from streams.credentials import same
     from streams.health import connections, told
     from streams.operations import pause_told
+    from streams.vendors import credentials
 
     paused = await pause_told(options, "autotask")
     if paused is not None:
         return paused
     connection = (await connections(options))["autotask"]
-    if connection.state == "Unhealthy" or (healthy and connection.state != "Healthy"):
+    given = credentials(settings)["autotask"]
+    # Not connected also says: never tested, or tested with others.
+    refused = connection.state == "NotConnected" and given is not None and same(connection.credentials, given)
+    if connection.state == "Unhealthy" or refused or (healthy and connection.state != "Healthy"):
         return f"{told(connection)}; no call is made before 'lockstep test autotask' succeeds"
     return None

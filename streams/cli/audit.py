@@ -37,7 +37,8 @@ from streams.core.ranges import Chooser, Range
 from streams.core.version import DECISIONS
 from streams.explaining import Story, happening_of
 from streams.explaining import explain as explained
-from streams.heard_of import known_instead
+from streams.heard_of import known_instead, unknown
+from streams.kafka_options import KafkaOptions
 from streams.mapping_report import as_rows, mapping, told
 from streams.not_yet import not_yet
 from streams.ports import InputRecord
@@ -80,7 +81,18 @@ def _range(**parts: Any) -> Range:
         raise click.UsageError("an offset is one of a partition: give --partition too")
     if wanted.since is not None and wanted.until is not None and wanted.since > wanted.until:
         raise click.UsageError("--since is later than --until")
+    if wanted.first is not None and wanted.last is not None and wanted.first > wanted.last:
+        raise click.UsageError("--from-offset is behind --to-offset")
     return wanted
+
+
+async def _refuse_strangers(options: KafkaOptions, wanted: Range) -> None:
+    """A device or an organization that nobody ever heard of is a slip of the pen, and would pass for one without a difference."""
+    organization = None if wanted.organization is None else organization_key(wanted.organization)
+    for key in filter(None, (wanted.key, organization)):
+        nobody = await unknown(options, key)
+        if nobody is not None:
+            raise Failure(nobody)
 
 
 @click.command("explain")
@@ -164,6 +176,7 @@ def verify(config: Path | None, as_json: bool, anew: bool, **parts: Any) -> int:
 
     async def main() -> AuditResult:
         options = await kafka_options(settings)
+        await _refuse_strangers(options, wanted)
         with Progress("records") as progress:
             return await verify_audit(options, wanted=wanted, progress=progress, ledger=ledger)
 
@@ -238,6 +251,9 @@ def tail_audit(config: Path | None, as_json: bool, lines: int, follow: bool, ful
 
     async def main() -> None:
         options = await kafka_options(settings_of(config))
+        if not follow:
+            # While it is followed one that is new may come.
+            await _refuse_strangers(options, wanted)
         choosers: dict[int, Chooser] = {}
         ends: dict[tuple[str, int], int] = {}
         latest: list[tuple[int, int, int, bytes]] = []

@@ -20,7 +20,7 @@ from streams.clock import clock_of
 from streams.connecting import NOT_TOLD, Tested, running_system, tell_disconnected, tell_fields_created, test_and_tell
 from streams.core.policy.policy import Policy
 from streams.credentials import too_short
-from streams.policy_check import check_policy
+from streams.policy_check import check_policy, closed
 from streams.policy_file import STARTER, read_policy
 from streams.policy_tenant import tenant_findings
 from streams.secrets_file import store_secrets
@@ -233,9 +233,12 @@ def setup(config: Path | None, as_json: bool) -> int:
     policy = read_policy(settings.policy_path).policy
     try:
         # Before anything is created: a field that a running system did not hear of would stay empty.
-        run(running_system(settings))
+        options = run(running_system(settings))
+        why = run(closed(settings, options, healthy=False)) if options is not None else None
     except NOT_TOLD as error:
         raise Failure(f"{error}; nothing was created") from None
+    if why is not None:
+        raise Failure(f"{why}; nothing was created")
     created, left = run(_setup(settings, policy))
     made = [result.name for result in created if result.ok]
     untold = None

@@ -11,7 +11,7 @@ from schemas.drift import DriftObserved
 from schemas.envelope import rfc3339
 from streams.core.drift.compare import compare
 from streams.core.drift.findings import Drift, LogSide, Tell
-from streams.core.drift.over import TEST_ALERT_MS, to_ask
+from streams.core.drift.over import TEST_ALERT_MS, _listed, to_ask
 from streams.core.policy.vocabulary import KEPT_TEST_ALERT
 from streams.core.verify import Verifier
 from streams.sample_alert import sample_alert
@@ -196,3 +196,8 @@ def test_one_that_is_on_its_way_or_is_to_be_kept_is_explained(log: LogSide) -> N
 def test_what_is_kept_shows_in_the_alert() -> None:
     kept, usual = (sample_alert(17, "Nordwind GmbH", at=START, by="ann", keep=keep) for keep in (True, False))
     assert (kept.condition_name, usual.condition_name, kept.uid) == (KEPT_TEST_ALERT, "Lockstep test", usual.uid)
+
+
+def test_of_many_alerts_three_are_named() -> None:
+    assert _listed(("a", "b", "c")) == "a, b, c"
+    assert _listed(("a", "b", "c", "d", "e")) == "a, b, c and 2 more"

@@ -291,3 +291,12 @@ def test_a_system_that_does_not_run_says_so(system: System) -> None:
         assert said.code == 1, verb
         assert "lockstep up" in said.err
         assert len(said.err.splitlines()) == 1
+
+
+def test_a_part_about_something_that_nobody_ever_heard_of_is_no_proof(system: System) -> None:
+    for verb in (("audit", "verify"), ("audit", "tail", "--no-follow")):
+        said = system.lockstep(*verb, "--device", "999999")
+        assert (said.code, said.out) == (1, "")
+        assert said.err.startswith("lockstep: never heard of device 999999; ")
+    said = system.lockstep("audit", "verify", "--partition", "0", "--from-offset", "9", "--to-offset", "3")
+    assert (said.code, "--from-offset is behind --to-offset" in said.err) == (64, True)

@@ -24,6 +24,8 @@ class FirstStart:
     alert: str = ""
     parked: list[Row] = field(default_factory=list)
     status: Said | None = None
+    setup: Said | None = None
+    calls_of_setup: list[Row] = field(default_factory=list)
 
 
 @pytest.fixture(scope="module")
@@ -45,6 +47,9 @@ def first_start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FirstStart
 
         until("the alert and the devices wait", waits, seconds=60)
         found.status = running.lockstep("status")
+        mark = running.psa.mark()
+        found.setup = running.lockstep("setup")
+        found.calls_of_setup = running.psa.calls(mark)
         secret = f"{right['secret']}\n"
         code = right["integration_code"]
         said = running.lockstep("connect", "autotask", "--integration-code", code, "--secret-stdin", stdin=secret)
@@ -68,6 +73,9 @@ def test_before_autotask_was_ever_read_nobody_is_called_unmapped_and_then_all_of
     assert "unknown; the company of organization" in first_start.status.out
     assert "is not known yet: Autotask was never read" in first_start.status.out
     assert "unmapped" not in first_start.status.out
+    assert first_start.setup is not None
+    assert (first_start.setup.code, first_start.calls_of_setup) == (1, [])
+    assert "no call is made before 'lockstep test autotask' succeeds; nothing was created" in first_start.setup.err
     system = first_start.system
     system.opened(first_start.alert)
     assert [row for row in system.tickets() if first_start.alert.replace("-", "") in row["externalID"]] != []

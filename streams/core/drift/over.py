@@ -22,6 +22,8 @@ from streams.core.policy.vocabulary import KEPT_TEST_ALERT, TEST_ALERT
 
 #: After so long whoever sent a test alert has ended it, or is gone.
 TEST_ALERT_MS = 3_600_000
+#: So many alerts of an incident are named in a line.
+_SHOWN = 3
 _STATUS = re.compile(r"(?<!\w)status", re.IGNORECASE)
 
 
@@ -79,7 +81,7 @@ def _drift(log: LogSide, seen: VendorSide, key: str, name: str, uids: tuple[str,
     what = (
         f"test alert {uids[0]} was never ended by whoever sent it, and {stands}"
         if told.get("source_type") == TEST_ALERT
-        else f"alert {', '.join(uids)} is over in NinjaOne, and {stands}"
+        else f"alert {_listed(uids)} is over in NinjaOne, and {stands}"
     )
     drift = Drift(
         drift="MissedClose",
@@ -101,7 +103,7 @@ def _drift(log: LogSide, seen: VendorSide, key: str, name: str, uids: tuple[str,
         return drift.but(doubt=past.what)
     return drift.but(
         drift="MissedChange",
-        what=f"alert {', '.join(uids)} is over in NinjaOne, and {past.what}: it stays open, which the log did not hear of",
+        what=f"alert {_listed(uids)} is over in NinjaOne, and {past.what}: it stays open, which the log did not hear of",
         repairs=(
             DriftObserved(
                 key=key,
@@ -114,6 +116,10 @@ def _drift(log: LogSide, seen: VendorSide, key: str, name: str, uids: tuple[str,
             ),
         ),
     )
+
+
+def _listed(uids: tuple[str, ...]) -> str:
+    return ", ".join(uids[:_SHOWN]) + (f" and {len(uids) - _SHOWN} more" if len(uids) > _SHOWN else "")
 
 
 @dataclass(frozen=True, slots=True)
