@@ -58,6 +58,8 @@ async def running(settings: Settings, options: KafkaOptions) -> AsyncIterator[Li
 
 def _mapping(views: Sequence[MappingView]) -> Line:
     lines = unsettled(views)
+    if not views:
+        return unseen("mapping", "no organization of NinjaOne was read yet")
     if not lines:
         return ok("mapping", "every organization has its company")
     if any(view.state == "unknown" for view in views):

@@ -134,6 +134,7 @@ def test_before_the_companies_are_read_the_remedy_is_the_connection_and_then_the
     assert ("unmapped" in line.found, "companies.map" in line.do) == (True, True)
     scene.when(companies((29683, "Nordwind"), (5, "Ostwind"), (6, "Westwind")))
     assert _mapping(parse_context(scene.state[b"~context"]).mapping()).level == "ok"
+    assert _mapping(()).level == "unseen"
 
 
 def test_a_missing_topic_and_another_number_of_partitions_are_wrong_another_retention_is_a_warning() -> None:
