@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 
 import orjson
 
@@ -29,6 +29,8 @@ _ORGANIZATIONS_CURSOR = "ninjaone.organizations"
 #: Facts per publication, and records remembered side by side: large enough that 10,000 devices take 50 round trips to
 #: the broker, small enough that little is repeated after a crash.
 _BATCH = 200
+#: Devices with one serial number that are looked at when a new one comes; more of them are a number that means nothing.
+_TWINS = 5
 
 
 #: Whether the policy in force asks for the last logged-on user, which is personal and not read otherwise.
@@ -95,6 +97,9 @@ class Inventory:
             self._directory.listed.set()
         async with self._lock:
             await self._unreadable.report(listing.unreadable)
+            listed = {row.id for row in listing.rows}
+            for row in listing.rows:
+                await self._forget_gone_twins(row.id, listed)
             await self._publish_changed(listing.rows, asked_at)
             await self._publish_missing(listing, asked_at)
 
@@ -136,9 +141,22 @@ class Inventory:
                 self._directory.take(row, asked_at=asked_at)
                 if row.organization_id is not None and not self._directory.organization_known(row.organization_id):
                     await self.look_at_organizations()
+                await self._forget_gone_twins(device_id)
                 await self._publish_changed([row], asked_at)
             elif row is None and deleted_at is not None:
                 await self._publish_removed([device_id], deleted_at, cause_deleted=True)
+
+    async def _forget_gone_twins(self, device_id: int, listed: Collection[int] = ()) -> None:
+        """A machine that is enrolled anew is a new device with the serial number of one that is gone, which may be heard of later.
+
+        Whether it keeps its item hangs on that, so for a new device each of the others that was not just ``listed`` is looked at: one call each. The removal is
+        told when it is heard of.
+        """
+        if self._told.get(device_id, LastTold()).digest is None:
+            others = [twin for twin in self._directory.twins(device_id) or () if twin not in listed]
+            for twin in others[:_TWINS]:
+                if await self._client.device(twin) is None:
+                    self._directory.forget(twin)
 
     async def _publish_changed(self, rows: Sequence[DeviceRow], asked_at: int) -> None:
         for start in range(0, len(rows), _BATCH):

@@ -361,3 +361,22 @@ async def test_a_device_names_the_others_with_its_serial_until_they_are_deleted(
         await change(made, other["id"], displayName="NEW")
         await connector.inventory.sweep()
         assert made.log.facts(DeviceObserved)[-1].serial_twins == ()
+
+
+@pytest.mark.parametrize("by_sweep", [False, True])
+async def test_a_machine_that_is_enrolled_anew_before_its_deletion_is_heard_of_has_no_twin(by_sweep):
+    async with bench() as made, started(made) as connector:
+        old = made.lab.vendor.store.fleet.devices[1001].row
+        serial, place = old["system"]["serialNumber"], old["organizationId"]
+        await delete(made, 1001)
+        new = await made.lab.control("POST", "devices", {"organizationId": place, "system": {"serialNumber": serial}})
+        await (connector.inventory.sweep() if by_sweep else connector.inventory.look(new["id"]))
+        told = next(fact for fact in made.log.facts(DeviceObserved) if fact.subject.device_id == new["id"])
+        assert told.serial_twins == ()
+        assert made.log.facts(DeviceRemoved) == []
+        await connector.inventory.look(1001, deleted_at=made.now())
+        assert [fact.device_id for fact in made.log.facts(DeviceRemoved)] == [1001]
+        clone = await made.lab.control("POST", "devices", {"organizationId": place, "system": {"serialNumber": serial}})
+        await connector.inventory.look(clone["id"])
+        told = next(fact for fact in made.log.facts(DeviceObserved) if fact.subject.device_id == clone["id"])
+        assert told.serial_twins == (new["id"],)
