@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 
 
 class EarlierLog:
-    """Whether Autotask has tickets with our mark that are older than the log; asked once by each process, one call.
+    """Whether Autotask has tickets with our mark that are older than the log; asked once under each set of credentials, one call.
 
     ``began``: when the log began (epoch ms). 0: nothing is older; ``None``: not known, so that anything may be. Two clocks are compared: a
     vendor's that is behind makes ours look older, which costs a look-up per create and nothing else.

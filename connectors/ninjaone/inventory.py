@@ -101,7 +101,7 @@ class Inventory:
             for row in listing.rows:
                 await self._forget_gone_twins(row.id, listed)
             await self._publish_changed(listing.rows, asked_at)
-            await self._publish_missing(listing, asked_at)
+            await self._publish_missing(listing, listed, asked_at)
 
     async def look_at_organizations(self) -> None:
         """Refresh the names, and publish the organizations when their list changed. Raises ``CallFailed``."""
@@ -202,11 +202,10 @@ class Inventory:
         )
         return fact if fact.digest != last.digest else None
 
-    async def _publish_missing(self, listing: Listing[DeviceRow], asked_at: int) -> None:
+    async def _publish_missing(self, listing: Listing[DeviceRow], listed: Collection[int], asked_at: int) -> None:
         if not listing.complete:
             self._missing.clear()
             return
-        listed = {row.id for row in listing.rows}
         missing = {
             device_id
             for device_id, last in self._told.items()

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import signal
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -29,8 +27,6 @@ from streams.clock import clock_of
 from streams.settings import CONFIG_NAME
 
 ROLES = ("connectors", "worker", "executor")
-#: A role that has left is gone after this at the latest.
-LEFT_OVER_S = 5.0
 
 
 class Stop(asyncio.Event):
@@ -57,17 +53,6 @@ def stop_on_signals() -> Iterator[Stop]:
     finally:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.remove_signal_handler(number)
-
-
-def end_within(seconds: float) -> None:
-    """End this process with 0 if it has not ended by then.
-
-    asyncio waits for every task that is left, and a Kafka client that loses its broker while it leaves may swallow its cancellation:
-    it then kept its place in its groups, and nobody got its partitions (a drill, 1 December 2026). A thread does not wait for tasks.
-    """
-    timer = threading.Timer(seconds, os._exit, (0,))
-    timer.daemon = True
-    timer.start()
 
 
 @click.command("sandbox")
@@ -167,7 +152,6 @@ def run_role(config: Path | None, as_json: bool, role: str, name: str | None, st
     async def main() -> int:
         with stop_on_signals() as stop:
             await roles.run(role, settings, config=config, name=name or role, static=static, stop=stop)
-        end_within(LEFT_OVER_S)
         return 0
 
     return run(main())

@@ -23,7 +23,7 @@ Tell = Callable[[int], None]
 FEW = 50_000
 #: When the collector of cycles looks, in a process that only goes through records. They make hundreds of short-lived objects
 #: each and no cycles: at Python's defaults it went through all modules again and again for nothing, a quarter of the time
-#: (193 us per record verified before, 134 after; best of four, 1 December 2026). 50,000 young objects are some 10 MB.
+#: (193 us of processor time per record verified before, 134 after; best of four, on a busy machine). 50,000 young objects are some 10 MB.
 _COLLECT = (50_000, 20, 100)
 #: A reader of the log answers its heartbeats and signals in between so many records.
 BREATHE = 1000

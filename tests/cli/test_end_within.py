@@ -7,7 +7,7 @@ import sys
 
 STUBBORN = """
 import asyncio, contextlib
-from streams.cli.running import end_within
+from streams.roles import end_within
 
 async def stubborn():
     while True:
@@ -25,4 +25,4 @@ asyncio.run(main())
 
 
 def test_a_task_that_swallows_its_cancellation_does_not_keep_the_process() -> None:
-    assert subprocess.run([sys.executable, "-c", STUBBORN], timeout=30, check=False).returncode == 0
+    assert subprocess.run([sys.executable, "-c", STUBBORN], timeout=30, check=False).returncode == 1
